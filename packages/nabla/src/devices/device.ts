@@ -1,0 +1,65 @@
+// The contract of a device, and of the program it runs: buffers, kernels in phases, one static arena.
+// Calls are queued in order; only reading waits. Every device passes tests/conformance.
+import type { Kernel } from "../kernels/kernel.ts";
+import type { DType, TypedArray } from "../ops/dtype.ts";
+import type { GraphNode } from "../ops/graph.ts";
+
+/** Memory of a device. `bytes` is what was asked for. */
+export interface DeviceBuffer {
+  readonly bytes: number;
+}
+
+/** A buffer that the kernels of a program name by its position in Program.buffers. */
+export interface ProgramBuffer {
+  readonly dtype: DType;
+  /** Elements. */
+  readonly size: number;
+  /** "bound": given at run time, `slot` is its place in the buffers passed to run. "arena": a temporary at byte `offset`. */
+  readonly place: { readonly kind: "bound"; readonly slot: number } | { readonly kind: "arena"; readonly offset: number };
+}
+
+/** A whole computation, e.g. a training step. */
+export interface Program {
+  readonly buffers: readonly ProgramBuffer[];
+  readonly kernels: readonly Kernel[];
+  /** Indices into kernels: those of one phase are independent of each other, and phases run one after another. */
+  readonly phases: readonly (readonly number[])[];
+  /** Bytes of temporaries; offsets are multiples of 64. */
+  readonly arenaBytes: number;
+  /** Number of bound slots: inputs first, then outputs; an output that updates an input in place has none of its own. */
+  readonly slots: number;
+  /** The graph the kernels were made from, for devices that interpret it: sources by slot, and the slot each output is written to. */
+  readonly graph: {
+    readonly inputs: readonly { readonly node: GraphNode; readonly slot: number }[];
+    readonly outputs: readonly { readonly node: GraphNode; readonly slot: number }[];
+  };
+}
+
+/** A program compiled for one device. Structure only: it may be run on any buffers of the right sizes. */
+export interface Executable {
+  /** Queues one run; buffers[i] is bound to slot i. */
+  run(buffers: readonly DeviceBuffer[]): void;
+  /** Frees the code and the arena. */
+  dispose(): void;
+}
+
+export interface Device {
+  readonly name: string;
+  /** True where read and run complete before they return (Node); false where the engine lives in its own worker (browser). */
+  readonly synchronous: boolean;
+  allocate(bytes: number): DeviceBuffer;
+  free(buffer: DeviceBuffer): void;
+  /** Copies `data` to the start of `buffer`, or to byte `offset`. */
+  write(buffer: DeviceBuffer, data: TypedArray, offset?: number): void;
+  /** Copies the first bytes of `buffer` into `into`, after everything queued before. */
+  read(buffer: DeviceBuffer, into: TypedArray): Promise<void>;
+  /** As `read`, at once; throws on a device that is not synchronous. */
+  readSync(buffer: DeviceBuffer, into: TypedArray): void;
+  compile(program: Program): Executable;
+  /** Resolves when everything queued so far has run; rejects with the first failure. */
+  finish(): Promise<void>;
+  /** Live buffers and their bytes, arenas not counted: tests end with what they began with. */
+  memory(): { readonly buffers: number; readonly bytes: number };
+  /** Stops workers and frees everything. */
+  dispose(): Promise<void>;
+}

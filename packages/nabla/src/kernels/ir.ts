@@ -1,0 +1,91 @@
+// The loop IR: typed expressions over locals and memory, counted loops, functions.
+// It carries a lane count and knows no instruction set; a device prints it (devices/wasm/print.ts).
+
+/** What a register lane holds. A mask is all ones or all zeros a lane; a scalar mask is 0 or 1. */
+export type Kind = "f32" | "f64" | "i32" | "mask";
+
+/** What a memory cell holds; u8 widens to i32 on load and keeps its low byte on store. */
+export type Cell = "f32" | "f64" | "i32" | "u8";
+
+/** A mutable register of a function: a scalar (lanes 1) or a vector of the device's width. */
+export interface Local {
+  readonly kind: Kind;
+  readonly lanes: number;
+  readonly name: string;
+}
+
+export type UnaryIr =
+  | "neg" | "abs" | "sqrt" | "floor" | "not"
+  /** f32→i32 truncating, saturating, NaN to 0. */
+  | "toInt"
+  /** i32→f32 or f64, mask→0 or 1 of `kind`, f32↔f64 (scalars only). */
+  | "convert"
+  /** f32 bits ↔ i32 bits. */
+  | "bitcast"
+  /** i32 ≠ 0 as a mask. */
+  | "test";
+
+export type BinaryIr =
+  | "add" | "sub" | "mul" | "div"
+  /** Propagates NaN. */
+  | "min" | "max"
+  /** b < a ? b : a and a < b ? b : a, one instruction; NaN and signed zeros as the instruction has it. */
+  | "fastMin" | "fastMax"
+  | "and" | "or" | "xor" | "shl" | "shrU" | "shrS" | "remU"
+  | "eq" | "ne" | "lt" | "le" | "gt" | "ge";
+
+export type Expr =
+  | { readonly op: "const"; readonly kind: Kind; readonly lanes: number; readonly value: number }
+  | { readonly op: "get"; readonly kind: Kind; readonly lanes: number; readonly local: Local }
+  | { readonly op: "unary"; readonly kind: Kind; readonly lanes: number; readonly name: UnaryIr; readonly a: Expr }
+  | { readonly op: "binary"; readonly kind: Kind; readonly lanes: number; readonly name: BinaryIr; readonly a: Expr; readonly b: Expr }
+  /** a·b + c, fused where the device can (`nmadd`: c − a·b). */
+  | { readonly op: "madd" | "nmadd"; readonly kind: Kind; readonly lanes: number; readonly a: Expr; readonly b: Expr; readonly c: Expr }
+  | { readonly op: "select"; readonly kind: Kind; readonly lanes: number; readonly mask: Expr; readonly a: Expr; readonly b: Expr }
+  /** One value in every lane. */
+  | { readonly op: "splat"; readonly kind: Kind; readonly lanes: number; readonly a: Expr }
+  /** Lane `lane` as a scalar. */
+  | { readonly op: "extract"; readonly kind: Kind; readonly lanes: 1; readonly a: Expr; readonly lane: number }
+  /** Lanes 0, 1, 2, … of kind i32. */
+  | { readonly op: "laneIndex"; readonly kind: "i32"; readonly lanes: number }
+  /** Contiguous lanes from byte address + offset. */
+  | { readonly op: "load"; readonly kind: Kind; readonly lanes: number; readonly cell: Cell; readonly address: Expr; readonly offset: number }
+  /** One cell in every lane. */
+  | { readonly op: "loadSplat"; readonly kind: Kind; readonly lanes: number; readonly cell: Cell; readonly address: Expr; readonly offset: number };
+
+export type Statement =
+  | { readonly op: "set"; readonly local: Local; readonly value: Expr }
+  | { readonly op: "store"; readonly cell: Cell; readonly address: Expr; readonly offset: number; readonly value: Expr }
+  /** counter = start; while (counter < end) { body; counter += step }, signed; start, end are evaluated once. */
+  | { readonly op: "loop"; readonly counter: Local; readonly start: Expr; readonly end: Expr; readonly step: number; readonly body: readonly Statement[] }
+  | { readonly op: "if"; readonly condition: Expr; readonly then: readonly Statement[]; readonly otherwise: readonly Statement[] }
+  | { readonly op: "call"; readonly callee: IrFunction; readonly arguments: readonly Expr[] };
+
+/** A procedure on scalars (i32 addresses and counts, f32/f64 values); results go through memory. */
+export interface IrFunction {
+  readonly name: string;
+  readonly parameters: readonly Local[];
+  readonly body: readonly Statement[];
+}
+
+/** What a device offers the generators. */
+export interface Target {
+  /** f32 lanes of one vector. */
+  readonly lanes: number;
+  /** Vectors a micro-kernel may keep in registers, as f32 columns of its tile: 16 where pairs of vectors fuse (V8 revectorize), else 8. */
+  readonly tileColumns: number;
+}
+
+/**
+ * A kernel lowered to code: `body(args, start, end)` runs units [start, end) of `units` independent ones.
+ * `args` is the byte address of the table of i32 buffer addresses (entry i: Program.buffers[i]; then one scratch area a thread,
+ * see `scratchBytes`). Any split of the units gives the same bits.
+ */
+export interface LoweredKernel {
+  readonly entry: IrFunction;
+  readonly units: number;
+  /** Rough cost of all units in nanoseconds on one core: decides how many threads are worth waking. */
+  readonly cost: number;
+  /** Bytes of scratch each thread needs (packing buffers); the fourth parameter of `entry` is its address. */
+  readonly scratchBytes: number;
+}

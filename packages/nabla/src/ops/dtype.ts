@@ -1,0 +1,42 @@
+// The five element types and how each is held in memory on the host.
+// Registers know fewer kinds: uint8 widens to int32, see kernels/kernel.ts.
+
+/** Element type of a tensor. */
+export type DType = "float32" | "float64" | "int32" | "uint8" | "bool";
+
+/** Host storage of a dtype; bool is one byte, 0 or 1. */
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+export const bytesPerElement: { readonly [D in DType]: number } = {
+  float32: 4,
+  float64: 8,
+  int32: 4,
+  uint8: 1,
+  bool: 1,
+};
+
+/** A zero-filled host array of `length` elements. */
+export function hostArray(dtype: DType, length: number): TypedArray {
+  switch (dtype) {
+    case "float32":
+      return new Float32Array(length);
+    case "float64":
+      return new Float64Array(length);
+    case "int32":
+      return new Int32Array(length);
+    case "uint8":
+    case "bool":
+      return new Uint8Array(length);
+  }
+}
+
+export function isFloating(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "float64";
+}
+
+const promotionOrder: readonly DType[] = ["bool", "uint8", "int32", "float32", "float64"];
+
+/** The dtype of an operation on `a` and `b`: the wider of the two in bool < uint8 < int32 < float32 < float64. */
+export function promote(a: DType, b: DType): DType {
+  return promotionOrder.indexOf(a) >= promotionOrder.indexOf(b) ? a : b;
+}

@@ -1,0 +1,32 @@
+// What nabla throws: every error says what, where, and the fix.
+// `where` grows on the way up: layers prepend their path (`model.0.dense`).
+
+/** Base of every error nabla throws on purpose. */
+export class NablaError extends Error {
+  /** What to do about it, one sentence. */
+  readonly fix: string;
+
+  constructor(message: string, fix: string) {
+    super(`${message} ${fix}`);
+    this.name = new.target.name;
+    this.fix = fix;
+  }
+}
+
+/** Shapes or axes that do not fit the operation. */
+export class ShapeError extends NablaError {}
+
+/** An element type the operation does not take. */
+export class DTypeError extends NablaError {}
+
+/** A value outside its domain: an option, an index, a label, NaN in data. */
+export class ValueError extends NablaError {}
+
+/** A derivative that does not exist, or a value read where none exists yet. */
+export class GradientError extends NablaError {}
+
+/** A use of a value whose memory was given up (disposed, or updated in place by a step). */
+export class LifetimeError extends NablaError {}
+
+/** A file that is missing, truncated or not what it says. */
+export class FormatError extends NablaError {}

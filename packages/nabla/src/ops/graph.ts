@@ -1,0 +1,127 @@
+// The graph: a node is one primitive applied to nodes, with its inferred shape and dtype.
+// Nodes are immutable but for their storage: evaluation attaches it and lets the inputs go.
+import type { DType } from "./dtype.ts";
+import type { Shape } from "./shape.ts";
+
+/** Static parameters of each primitive. The keys are the primitives. */
+export interface OpParams {
+  /** A value that lives in a storage, or is bound when a compiled function is called. */
+  source: { readonly shape: Shape; readonly dtype: DType };
+  /** A scalar known at trace time. */
+  constant: { readonly value: number; readonly dtype: DType };
+  /** 0, 1, 2, … along `axis`, int32. */
+  iota: { readonly shape: Shape; readonly axis: number };
+
+  neg: Empty;
+  abs: Empty;
+  sign: Empty;
+  floor: Empty;
+  exp: Empty;
+  log: Empty;
+  sqrt: Empty;
+  sin: Empty;
+  cos: Empty;
+  tanh: Empty;
+  sigmoid: Empty;
+  relu: Empty;
+  logicalNot: Empty;
+  cast: { readonly dtype: DType };
+  stopGradient: Empty;
+
+  add: Empty;
+  sub: Empty;
+  mul: Empty;
+  div: Empty;
+  pow: Empty;
+  maximum: Empty;
+  minimum: Empty;
+  equal: Empty;
+  less: Empty;
+  lessEqual: Empty;
+  logicalAnd: Empty;
+  logicalOr: Empty;
+  /** `condition ? a : b`, inputs (condition: bool, a, b). */
+  select: Empty;
+
+  reshape: { readonly shape: Shape };
+  /** Output axis i is input axis permutation[i]. */
+  transpose: { readonly permutation: readonly number[] };
+  /** Same rank; axes of size 1 grow to `shape`. */
+  broadcast: { readonly shape: Shape };
+  /** begin ≤ index < end, every `step`-th (step ≥ 1), one entry an axis. */
+  slice: { readonly begin: readonly number[]; readonly end: readonly number[]; readonly step: readonly number[] };
+  pad: { readonly before: readonly number[]; readonly after: readonly number[]; readonly value: number };
+  concat: { readonly axis: number };
+
+  /** Reductions drop their axes; `axes` is sorted and not empty. */
+  sum: { readonly axes: readonly number[] };
+  max: { readonly axes: readonly number[] };
+  /** First index of the maximum along one axis, int32. */
+  argmax: { readonly axis: number };
+
+  /** [...batch, M, K] × [...batch, K, N]; a transposed operand is stored with its last two axes swapped. Equal batch axes. */
+  matmul: { readonly transposeA: boolean; readonly transposeB: boolean };
+
+  /** inputs (x: [R, ...rest], indices: int32 [...I]) → [...I, ...rest]. Indices are clamped to [0, R). */
+  gather: Empty;
+  /** inputs (indices: int32 [...I], updates: [...I, ...rest]) → [rows, ...rest]; indices outside [0, rows) are dropped. */
+  scatterAdd: { readonly rows: number };
+
+  /** input key: int32 [2] → int32 `shape`: 32 random bits each, Threefry-2x32 of (key, linear index), word 0 xor word 1. */
+  randomBits: { readonly shape: Shape };
+}
+
+type Empty = Readonly<Record<never, never>>;
+
+/** Name of a primitive. */
+export type OpName = keyof OpParams;
+
+/** Shape and dtype: all that is known of a value before it is computed. */
+export interface Aval {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Where a computed value lives: a reference-counted buffer of a device. */
+export interface Storage {
+  /** Bumped when a step updates the buffer in place; a node bound to an older version may not be read. */
+  readonly version: number;
+}
+
+let nextId = 0;
+
+/** One primitive applied to nodes. Ids grow with creation, so ascending ids are a topological order. */
+export class GraphNode<P extends OpName = OpName> implements Aval {
+  readonly id: number = nextId++;
+  readonly op: P;
+  readonly params: OpParams[P];
+  readonly shape: Shape;
+  readonly dtype: DType;
+  inputs: readonly GraphNode[];
+  /** Set on sources and on evaluated nodes. */
+  storage: Storage | undefined;
+
+  constructor(op: P, inputs: readonly GraphNode[], params: OpParams[P], aval: Aval) {
+    this.op = op;
+    this.inputs = inputs;
+    this.params = params;
+    this.shape = aval.shape;
+    this.dtype = aval.dtype;
+  }
+}
+
+/** A node whose `op` discriminates its `params`. */
+export type AnyNode = { [P in OpName]: GraphNode<P> }[OpName];
+
+/** Every node that `outputs` depend on, inputs before users. Evaluated nodes count as leaves. */
+export function topologicalOrder(outputs: readonly GraphNode[]): GraphNode[] {
+  const seen = new Set<GraphNode>();
+  const stack: GraphNode[] = [...outputs];
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    if (node.storage === undefined) stack.push(...node.inputs);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}

@@ -1,0 +1,49 @@
+// The contract of a primitive: everything nabla must know of it, in one object.
+// The registry (registry.ts) is an exhaustive mapped type over it, so a missing rule is a compile error.
+import type { TypedArray } from "./dtype.ts";
+import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
+
+/** A host value the reference device computes with. `data` is row-major; float32 values may be held in a Float64Array. */
+export interface HostValue extends Aval {
+  readonly data: TypedArray;
+}
+
+/** What a gradient rule sees: the node's inputs and output, and its parameters. */
+export interface RuleContext<P extends OpName> {
+  readonly inputs: readonly GraphNode[];
+  readonly output: GraphNode;
+  readonly params: OpParams[P];
+}
+
+/** A forward case every device must reproduce, and every gradient rule is checked on. */
+export interface Sample<P extends OpName> {
+  readonly inputs: readonly HostValue[];
+  readonly params: OpParams[P];
+  /** Why this case is here when it is not plain, e.g. "saturates", "odd sizes". */
+  readonly name?: string;
+  /** False where central differences do not apply (a kink, an extreme). Default true. */
+  readonly differentiable?: boolean;
+}
+
+/** Wrong inputs and a piece of the message they must produce. */
+export interface ErrorSample<P extends OpName> {
+  readonly inputs: readonly Aval[];
+  readonly params: OpParams[P];
+  readonly message: RegExp;
+}
+
+/** The rule of primitive `P`. */
+export interface Rule<P extends OpName> {
+  /** Infers the output, or throws ShapeError / DTypeError naming the primitive, the shapes and the axis. */
+  shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
+  /** Plain evaluation in the precision of `out`: the oracle. */
+  reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue): void;
+  /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. */
+  readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
+  /** Tangent of the output from the inputs' (null = zero), written in nodes. */
+  readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[]) => GraphNode | null);
+  /** The node on inputs that gained a leading batch axis where `batched` says so; the result has it as axis 0. */
+  batch(inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number): GraphNode;
+  readonly samples: readonly Sample<P>[];
+  readonly errors: readonly ErrorSample<P>[];
+}
