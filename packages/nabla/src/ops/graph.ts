@@ -85,7 +85,7 @@ export interface Aval {
 /** Where a computed value lives: a reference-counted buffer of a device. */
 export interface Storage {
   /** Bumped when a step updates the buffer in place; a node bound to an older version may not be read. */
-  readonly version: number;
+  version: number;
 }
 
 let nextId = 0;
@@ -100,6 +100,10 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
   inputs: readonly GraphNode[];
   /** Set on sources and on evaluated nodes. */
   storage: Storage | undefined;
+  /** The storage's version this node stands for. */
+  storageVersion = 0;
+  /** A derivative may still be taken through this node: evaluation keeps its inputs. */
+  tracked = false;
 
   constructor(op: P, inputs: readonly GraphNode[], params: OpParams[P], aval: Aval) {
     this.op = op;
@@ -107,6 +111,7 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
     this.params = params;
     this.shape = aval.shape;
     this.dtype = aval.dtype;
+    for (const input of inputs) if (input.tracked) this.tracked = true;
   }
 }
 

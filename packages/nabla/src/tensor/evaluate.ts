@@ -1,0 +1,71 @@
+// Evaluation: nodes without a value → one program, compiled once a structure → their storages.
+// A program is a pure function of its structure, so values that come and go reuse it.
+import { compileProgram } from "../compile/index.ts";
+import type { Device, Executable } from "../devices/device.ts";
+import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { bytesOf, defaultDevice, DeviceStorage, storageOf } from "./storage.ts";
+
+/** Executables kept a device; the least recently used goes first. */
+const CACHE_LIMIT = 512;
+const caches = new WeakMap<Device, Map<string, Executable>>();
+
+/** Computes `nodes` in one program and attaches their storages; evaluated ones are left alone. */
+export function evaluate(nodes: readonly GraphNode[]): void {
+  const outputs = [...new Set(nodes)].filter((node) => node.storage === undefined);
+  if (outputs.length === 0) return;
+  const order = topologicalOrder(outputs);
+  const inputs = order.filter((node) => node.storage !== undefined || node.op === "source");
+  const storages = inputs.map(storageOf);
+  const device = storages[0]?.device ?? defaultDevice();
+  const executable = cachedExecutable(device, structureKey(order, outputs), () =>
+    device.compile(compileProgram({ inputs, outputs, donate: [] })),
+  );
+  const results = outputs.map((node) => new DeviceStorage(device, bytesOf(node)));
+  executable.run([...storages.map((storage) => storage.buffer), ...results.map((storage) => storage.buffer)]);
+  outputs.forEach((node, index) => {
+    node.storage = results[index];
+    if (!node.tracked) node.inputs = [];
+  });
+}
+
+function cachedExecutable(device: Device, key: string, make: () => Executable): Executable {
+  let cache = caches.get(device);
+  if (cache === undefined) caches.set(device, (cache = new Map()));
+  let executable = cache.get(key);
+  if (executable === undefined) {
+    executable = make();
+    if (cache.size >= CACHE_LIMIT) {
+      const [oldest, victim] = cache.entries().next().value!;
+      cache.delete(oldest);
+      victim.dispose();
+    }
+  } else {
+    cache.delete(key);
+  }
+  cache.set(key, executable);
+  return executable;
+}
+
+/** Text that two graphs share exactly when one program serves both. */
+function structureKey(order: readonly GraphNode[], outputs: readonly GraphNode[]): string {
+  const position = new Map<GraphNode, number>();
+  const parts: string[] = [];
+  for (const node of order as readonly AnyNode[]) {
+    position.set(node, position.size);
+    if (node.storage !== undefined) {
+      parts.push(`@${node.dtype}${node.shape.join(",")}`);
+    } else {
+      const inputs = node.inputs.map((input) => position.get(input)).join(",");
+      parts.push(`${node.op}(${inputs})${paramsKey(node)}`);
+    }
+  }
+  return `${parts.join(";")}>${outputs.map((node) => position.get(node)).join(",")}`;
+}
+
+function paramsKey(node: AnyNode): string {
+  // JSON has no −0, NaN or infinities, which constants may be.
+  if (node.op === "constant") return `${node.dtype}${Object.is(node.params.value, -0) ? "-0" : node.params.value}`;
+  if (node.op === "pad") return `${JSON.stringify(node.params)}${node.params.value}`;
+  const text = JSON.stringify(node.params);
+  return text === "{}" ? "" : text;
+}
