@@ -1,0 +1,33 @@
+// The typed errors of the package: each says what was wrong, where, and how to mend it.
+// Control flow of an objective (prune, pause, answered) also travels as errors; see trial.ts.
+
+/** Base class: catches everything this package throws on bad input. */
+export class TuneError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** A distribution that is empty, contradictory, or does not hold the value given. */
+export class DistributionError extends TuneError {}
+/** A search space that is empty or contradictory, or whose constraints nothing satisfies. */
+export class SpaceError extends TuneError {}
+/** A parameter declared again with another range or kind. */
+export class ParameterRedeclaredError extends TuneError {}
+/** A study called with impossible options, or a study that exists already or does not exist. */
+export class StudyError extends TuneError {}
+/** A trial used in a state that does not allow it, e.g. told twice. */
+export class TrialStateError extends TuneError {}
+/** Objective values, reports or constraints that are not usable numbers or of the wrong count. */
+export class ValueError extends TuneError {}
+/** A worker that acts on a trial whose lease it no longer holds, or never held. */
+export class LeaseError extends TuneError {}
+/** A storage address that cannot be understood, or a storage that cannot be opened. */
+export class StorageError extends TuneError {}
+/** A journal or database written in a version or schema this release does not know. */
+export class StorageVersionError extends StorageError {}
+/** A journal that another master holds. */
+export class StorageLockedError extends StorageError {}
+/** A journal or database whose contents contradict themselves. */
+export class StorageCorruptError extends StorageError {}
