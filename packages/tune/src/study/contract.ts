@@ -86,7 +86,7 @@ export interface StudyView {
   readonly parameters: ReadonlyMap<string, ParameterColumn>;
   /** One column per objective, as told (not negated for maximize); NaN until told. */
   readonly values: readonly Float64Array[];
-  /** Σ max(0, constraint) of each trial: 0 is feasible; NaN when a trial that finished set none while others did not. */
+  /** Σ max(0, constraint) of each trial: 0 is feasible; NaN when it has set none. Look only when `constrained`. */
   readonly violations: Float64Array;
   /** Whether any trial has set a constraint. */
   readonly constrained: boolean;

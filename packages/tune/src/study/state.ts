@@ -1,0 +1,476 @@
+// The study as a fold over its events, kept in columns so that samplers read without copying. `apply` performs no
+// input or output, reads no clock and draws no randomness: the same events give the same state anywhere.
+import { internalWidth, toExternal, type Distribution, type Internal, type ParameterValue } from "../space/distribution.ts";
+import { pointKey, SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
+import { TrialState, type Checkpoint, type Direction, type FrozenTrial, type Json, type ParameterColumn, type Reports, type StudyView, type TrialStateName } from "./contract.ts";
+import { StorageCorruptError } from "./errors.ts";
+import type { AskEvent, ClaimEvent, CreateEvent, DeclareEvent, EnqueueEvent, FinishEvent, JsonInternal, LateEvent, ReportEvent, StudyEvent } from "./events.ts";
+
+const STATE_NAMES: readonly TrialStateName[] = ["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", "PAUSED"];
+const NO_REPORTS: Reports = { length: 0, steps: [], metrics: new Map() };
+const NO_ATTRIBUTES: ReadonlyMap<string, Json> = new Map();
+
+/** Who may tell a trial, and until when. */
+export interface Lease { readonly owner: string; readonly fence: number; readonly expires: number }
+
+/** A result that came after its lease was lost. */
+export type LateResult = Omit<LateEvent, "type">;
+
+class ReportLog implements Reports {
+  readonly steps: number[] = [];
+  readonly metrics = new Map<string, number[]>();
+
+  get length(): number {
+    return this.steps.length;
+  }
+
+  /** Keeps steps sorted; a step reported again replaces its metrics. */
+  set(step: number, metrics: Readonly<Record<string, number>>): void {
+    let at = this.steps.length;
+    while (at > 0 && this.steps[at - 1]! >= step) at--;
+    if (this.steps[at] !== step) {
+      this.steps.splice(at, 0, step);
+      for (const column of this.metrics.values()) column.splice(at, 0, Number.NaN);
+    }
+    for (const [name, value] of Object.entries(metrics)) {
+      let column = this.metrics.get(name);
+      if (column === undefined) this.metrics.set(name, (column = this.steps.map(() => Number.NaN)));
+      column[at] = value;
+    }
+  }
+}
+
+/** What a trial has beside its columns; absent fields are the common case. */
+interface TrialRecord {
+  started: number | null;
+  finished: number | null;
+  attempt: number;
+  lease: Lease | null;
+  fence: number;
+  watermark: number;
+  answeredBy: number;
+  parent: number;
+  checkpoint: Checkpoint | null;
+  reports: ReportLog | null;
+  constraints: Map<string, number> | null;
+  userAttributes: Map<string, Json> | null;
+  systemAttributes: Map<string, Json> | null;
+  note: string;
+}
+
+class GrowingColumn implements ParameterColumn {
+  readonly name: string;
+  readonly width: number;
+  distribution: Distribution;
+  data: Float64Array;
+  count = 0;
+
+  constructor(name: string, distribution: Distribution, capacity: number) {
+    this.name = name;
+    this.distribution = distribution;
+    this.width = internalWidth(distribution);
+    this.data = new Float64Array(this.width * capacity).fill(Number.NaN);
+  }
+}
+
+export class StudyState implements StudyView {
+  name = "";
+  seed = 0;
+  directions: readonly Direction[] = [];
+  metricNames: readonly string[] = [];
+  noisy = false;
+  /** The space declared in this process, set by whoever opened the study; predicates are code and not stored. */
+  space: SearchSpace | null = null;
+  length = 0;
+  states: Uint8Array = new Uint8Array(16);
+  readonly parameters: Map<string, GrowingColumn> = new Map();
+  values: Float64Array[] = [];
+  violations: Float64Array = nanArray(16);
+  constrained = false;
+  watermark = 0;
+  finished: Int32Array = new Int32Array(16);
+  readonly running: number[] = [];
+  readonly paused: number[] = [];
+  /** Waiting trials in the order they are to be started. */
+  readonly waiting: number[] = [];
+  readonly late: LateResult[] = [];
+  readonly userAttributes: Map<string, Json> = new Map();
+  readonly systemAttributes: Map<string, Json> = new Map();
+  note = "";
+  /** Number of trials some worker has been given, duplicates answered from memory not counted: what a budget limits. */
+  evaluations = 0;
+  /** Whether the study has been created. */
+  created = false;
+  private readonly records: TrialRecord[] = [];
+  private readonly points = new Map<string, number>();
+  private readonly pointSizes = new Set<number>();
+  private readonly caches = new Map<symbol, object>();
+  private common: string[] | null = null;
+  private commonSpace: SearchSpace | null = null;
+
+  /** Takes one event in; throws StorageCorruptError, before changing anything, when it cannot follow what was. */
+  apply(event: StudyEvent): void {
+    if (event.type !== "create" && !this.created) throw new StorageCorruptError(`a "${event.type}" event stands before the study's "create".`);
+    switch (event.type) {
+      case "create": return this.applyCreate(event);
+      case "declare": return this.applyDeclare(event);
+      case "enqueue": return this.applyEnqueue(event);
+      case "ask": return this.applyAsk(event);
+      case "claim": return this.applyClaim(event);
+      case "renew": {
+        const record = this.record(event.trial);
+        if (record.lease !== null) record.lease = { ...record.lease, expires: event.expires };
+        return;
+      }
+      case "parameters": return this.applyParameters(event.trial, event.values);
+      case "report": return this.applyReport(event);
+      case "constraint": return this.applyConstraint(event.trial, event.name, event.value);
+      case "attribute": return this.applyAttribute(event.trial, event.scope, event.key, event.value);
+      case "note":
+        if (event.trial === null) this.note = event.text;
+        else this.record(event.trial).note = event.text;
+        return;
+      case "finish": return this.applyFinish(event);
+      case "pause":
+        this.expect(event.trial, TrialState.RUNNING);
+        this.record(event.trial).lease = null;
+        return this.move(event.trial, TrialState.PAUSED);
+      case "requeue":
+        this.expect(event.trial, TrialState.RUNNING, TrialState.PAUSED);
+        this.record(event.trial).lease = null;
+        return this.move(event.trial, TrialState.WAITING);
+      case "late": {
+        this.record(event.trial);
+        const { type: _, ...result } = event;
+        this.late.push(result);
+      }
+    }
+  }
+
+  state(trial: number): TrialState {
+    this.record(trial);
+    return this.states[trial] as TrialState;
+  }
+
+  stateName(trial: number): TrialStateName {
+    return STATE_NAMES[this.state(trial)]!;
+  }
+
+  lease(trial: number): Lease | null {
+    return this.record(trial).lease;
+  }
+
+  /** The last fence handed out for the trial; the next claim uses one more. */
+  fence(trial: number): number {
+    return this.record(trial).fence;
+  }
+
+  attempt(trial: number): number {
+    return this.record(trial).attempt;
+  }
+
+  checkpoint(trial: number): Checkpoint | null {
+    return this.record(trial).checkpoint;
+  }
+
+  /** Finished trials the sampler saw when it was asked for this one; −1 for enqueued trials. */
+  watermarkOf(trial: number): number {
+    return this.record(trial).watermark;
+  }
+
+  reports(trial: number): Reports {
+    return this.record(trial).reports ?? NO_REPORTS;
+  }
+
+  systemAttribute(trial: number, key: string): Json | undefined {
+    return (this.record(trial).systemAttributes ?? NO_ATTRIBUTES).get(key);
+  }
+
+  internal(trial: number, parameter: string): Internal | undefined {
+    const column = this.parameters.get(parameter);
+    if (column === undefined) return undefined;
+    const start = trial * column.width;
+    if (Number.isNaN(column.data[start])) return undefined;
+    return column.width === 1 ? column.data[start]! : column.data.slice(start, start + column.width);
+  }
+
+  assignment(trial: number): Map<string, Internal> {
+    const assignment = new Map<string, Internal>();
+    for (const name of this.parameters.keys()) {
+      const value = this.internal(trial, name);
+      if (value !== undefined) assignment.set(name, value);
+    }
+    return assignment;
+  }
+
+  find(assignment: Assignment): number {
+    if (!this.pointSizes.has(assignment.size)) return -1;
+    return this.points.get(pointKey(assignment)) ?? -1;
+  }
+
+  cache<T extends object>(key: symbol, make: () => T): T {
+    let value = this.caches.get(key);
+    if (value === undefined) this.caches.set(key, (value = make()));
+    return value as T;
+  }
+
+  /** The declared space, or the unconditional parameters that every finished trial has had. */
+  get jointSpace(): SearchSpace {
+    if (this.space !== null) return this.space;
+    if (this.commonSpace === null) {
+      const specs: ParameterSpec[] = (this.common ?? []).map((name) => ({ name, distribution: this.parameters.get(name)!.distribution, condition: null }));
+      this.commonSpace = new SearchSpace(specs);
+    }
+    return this.commonSpace;
+  }
+
+  /** Whether every configuration of a finite joint space is known; false when trials differ in their parameters. */
+  get exhausted(): boolean {
+    if (this.noisy) return false;
+    const space = this.jointSpace;
+    if (space.parameters.length === 0 || this.points.size === 0 || space.constraints.length > 0) return false;
+    if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
+    return space.cardinality() <= this.points.size;
+  }
+
+  trial(number: number): FrozenTrial {
+    const record = this.record(number);
+    const params: Record<string, ParameterValue> = {};
+    const distributions: Record<string, Distribution> = {};
+    for (const column of this.parameters.values()) {
+      const value = this.internal(number, column.name);
+      if (value === undefined) continue;
+      params[column.name] = toExternal(column.distribution, value);
+      distributions[column.name] = column.distribution;
+    }
+    const reports = record.reports;
+    return {
+      number, state: this.stateName(number), params, distributions,
+      values: Number.isNaN(this.values[0]![number]) ? null : this.values.map((column) => column[number]!),
+      constraints: Object.fromEntries(record.constraints ?? []),
+      reports: reports === null ? [] : reports.steps.map((step, i) => ({
+        step,
+        metrics: Object.fromEntries([...reports.metrics].map(([name, column]) => [name, column[i]!] as const).filter(([, x], _, all) => !Number.isNaN(x) || all.length === 1)),
+      })),
+      userAttributes: Object.fromEntries(record.userAttributes ?? []),
+      systemAttributes: Object.fromEntries(record.systemAttributes ?? []),
+      note: record.note, started: record.started, finished: record.finished, attempt: record.attempt,
+      answeredBy: record.answeredBy < 0 ? null : record.answeredBy,
+      parent: record.parent < 0 ? null : record.parent,
+      checkpoint: record.checkpoint,
+    };
+  }
+
+  private record(trial: number): TrialRecord {
+    const record = this.records[trial];
+    if (record === undefined) throw new StorageCorruptError(`there is no trial ${trial}; the study has ${this.length}.`);
+    return record;
+  }
+
+  private expect(trial: number, ...states: TrialState[]): void {
+    if (!states.includes(this.state(trial))) {
+      throw new StorageCorruptError(`trial ${trial} is ${this.stateName(trial)} where ${states.map((s) => STATE_NAMES[s]).join(" or ")} was expected.`);
+    }
+  }
+
+  private applyCreate(event: CreateEvent): void {
+    if (this.created) throw new StorageCorruptError(`the study "${this.name}" is created twice.`);
+    this.created = true;
+    this.name = event.name;
+    this.seed = event.seed;
+    this.directions = event.directions;
+    this.metricNames = event.metricNames;
+    this.noisy = event.noisy;
+    this.values = event.directions.map(() => nanArray(this.states.length));
+  }
+
+  private applyDeclare({ name, distribution }: DeclareEvent): void {
+    const column = this.parameters.get(name);
+    if (column === undefined) this.parameters.set(name, new GrowingColumn(name, distribution, this.states.length));
+    else if (internalWidth(distribution) !== column.width) throw new StorageCorruptError(`the parameter "${name}" changes its width.`);
+    else column.distribution = distribution;
+    if (this.common?.includes(name) === true) this.commonSpace = null;
+  }
+
+  private newTrial(number: number): TrialRecord {
+    if (number !== this.length) throw new StorageCorruptError(`trial ${number} is created where trial ${this.length} was expected.`);
+    if (number === this.states.length) this.grow();
+    const record: TrialRecord = {
+      started: null, finished: null, attempt: 0, lease: null, fence: 0, watermark: -1, answeredBy: -1, parent: -1,
+      checkpoint: null, reports: null, constraints: null, userAttributes: null, systemAttributes: null, note: "",
+    };
+    this.records.push(record);
+    this.length++;
+    return record;
+  }
+
+  private grow(): void {
+    const capacity = this.states.length * 2;
+    const longer = (old: Float64Array): Float64Array => {
+      const array = nanArray((old.length / this.states.length) * capacity);
+      array.set(old);
+      return array;
+    };
+    this.values = this.values.map(longer);
+    this.violations = longer(this.violations);
+    for (const column of this.parameters.values()) column.data = longer(column.data);
+    const finished = new Int32Array(capacity);
+    finished.set(this.finished);
+    this.finished = finished;
+    const states = new Uint8Array(capacity);
+    states.set(this.states);
+    this.states = states;
+  }
+
+  private applyEnqueue(event: EnqueueEvent): void {
+    const record = this.newTrial(event.trial);
+    record.systemAttributes = new Map(Object.entries({ ...event.attributes, fixed_params: event.fixed }));
+    record.parent = event.parent ?? -1;
+    record.checkpoint = event.checkpoint ?? null;
+    this.states[event.trial] = TrialState.WAITING;
+    this.waiting.push(event.trial);
+  }
+
+  private applyAsk(event: AskEvent): void {
+    const record = this.newTrial(event.trial);
+    record.started = event.time;
+    record.attempt = 1;
+    record.fence = 1;
+    record.watermark = event.watermark;
+    record.lease = { owner: event.owner, fence: 1, expires: event.expires };
+    this.states[event.trial] = TrialState.RUNNING;
+    this.running.push(event.trial);
+    this.evaluations++;
+  }
+
+  private applyClaim(event: ClaimEvent): void {
+    this.expect(event.trial, TrialState.WAITING);
+    const record = this.record(event.trial);
+    if (event.fence <= record.fence) throw new StorageCorruptError(`trial ${event.trial} is claimed with fence ${event.fence} after ${record.fence}.`);
+    if (record.attempt === 0) this.evaluations++;
+    record.started ??= event.time;
+    record.attempt++;
+    record.fence = event.fence;
+    record.lease = { owner: event.owner, fence: event.fence, expires: event.expires };
+    this.move(event.trial, TrialState.RUNNING);
+  }
+
+  private applyParameters(trial: number, values: Readonly<Record<string, JsonInternal>>): void {
+    this.record(trial);
+    for (const [name, value] of Object.entries(values)) {
+      const column = this.parameters.get(name);
+      const width = typeof value === "number" ? 1 : value.length;
+      if (column?.width !== width) throw new StorageCorruptError(`trial ${trial} sets the parameter "${name}", which is ${column === undefined ? "not declared" : `${column.width} wide, not ${width}`}.`);
+    }
+    for (const [name, value] of Object.entries(values)) {
+      const column = this.parameters.get(name)!;
+      const start = trial * column.width;
+      if (Number.isNaN(column.data[start])) column.count++;
+      if (typeof value === "number") column.data[start] = value;
+      else column.data.set(value, start);
+    }
+  }
+
+  private applyReport(event: ReportEvent): void {
+    const record = this.record(event.trial);
+    record.reports ??= new ReportLog();
+    record.reports.set(event.step, event.metrics);
+    if (event.checkpoint !== undefined) record.checkpoint = event.checkpoint;
+  }
+
+  private applyConstraint(trial: number, name: string, value: number): void {
+    const record = this.record(trial);
+    record.constraints ??= new Map();
+    record.constraints.set(name, value);
+    let violation = 0;
+    for (const c of record.constraints.values()) violation += Math.max(0, c);
+    this.violations[trial] = violation;
+    this.constrained = true;
+  }
+
+  private applyAttribute(trial: number | null, scope: "user" | "system", key: string, value: Json): void {
+    if (trial === null) {
+      (scope === "user" ? this.userAttributes : this.systemAttributes).set(key, value);
+      return;
+    }
+    const record = this.record(trial);
+    const field = scope === "user" ? "userAttributes" : "systemAttributes";
+    (record[field] ??= new Map<string, Json>()).set(key, value);
+  }
+
+  private applyFinish(event: FinishEvent): void {
+    const { trial, values, state } = event;
+    this.expect(trial, TrialState.RUNNING, TrialState.WAITING, TrialState.PAUSED);
+    if (values !== null && values.length !== this.directions.length) throw new StorageCorruptError(`trial ${trial} finishes with ${values.length} values for ${this.directions.length} objectives.`);
+    const record = this.record(trial);
+    record.finished = event.time;
+    record.lease = null;
+    if (values !== null) values.forEach((value, k) => { this.values[k]![trial] = value; });
+    if (event.answeredBy !== undefined) {
+      record.answeredBy = event.answeredBy;
+      if (record.attempt > 0) this.evaluations--;
+    }
+    if (event.error !== undefined) this.applyAttribute(trial, "system", "fail_reason", event.error);
+    this.move(trial, TrialState[state]);
+    this.finished[this.watermark++] = trial;
+    if (state === "FAIL") return;
+    if (state === "COMPLETE" && !this.noisy && record.answeredBy < 0) this.remember(trial);
+    this.intersect(trial);
+  }
+
+  private remember(trial: number): void {
+    const assignment = this.assignment(trial);
+    const key = pointKey(assignment);
+    if (!this.points.has(key)) this.points.set(key, trial);
+    this.pointSizes.add(assignment.size);
+  }
+
+  private intersect(trial: number): void {
+    const has = (name: string): boolean => {
+      const column = this.parameters.get(name)!;
+      return !Number.isNaN(column.data[trial * column.width]);
+    };
+    if (this.common === null) this.common = [...this.parameters.keys()].filter(has);
+    else if (this.common.every(has)) return;
+    else this.common = this.common.filter(has);
+    this.commonSpace = null;
+  }
+
+  private move(trial: number, to: TrialState): void {
+    const list = this.listOf(this.state(trial));
+    if (list !== null) list.splice(list.indexOf(trial), 1);
+    this.states[trial] = to;
+    if (to === TrialState.WAITING) {
+      // Trials that a worker had already begun go first: their budget is spent.
+      if (this.record(trial).attempt > 0) this.waiting.unshift(trial);
+      else this.waiting.push(trial);
+    } else {
+      const target = this.listOf(to);
+      if (target === null) return;
+      let at = target.length;
+      while (at > 0 && target[at - 1]! > trial) at--;
+      target.splice(at, 0, trial);
+    }
+  }
+
+  private listOf(state: TrialState): number[] | null {
+    switch (state) {
+      case TrialState.RUNNING: return this.running;
+      case TrialState.WAITING: return this.waiting;
+      case TrialState.PAUSED: return this.paused;
+      default: return null;
+    }
+  }
+}
+
+/** The state after `events`. */
+export function replay(events: Iterable<StudyEvent>): StudyState {
+  const state = new StudyState();
+  for (const event of events) state.apply(event);
+  return state;
+}
+
+
+function nanArray(length: number): Float64Array {
+  return new Float64Array(length).fill(Number.NaN);
+}
