@@ -31,7 +31,7 @@ export function generalizedLinear(options: GeneralizedLinearOptions): Generalize
   const train = design(options.train, width, "train");
   const validation = design(options.validation, width, "validation");
   const loss = options.loss === "squared" ? squared : logistic;
-  const penaltyOf = options.penaltyOf ?? new Array<number>(width).fill(0);
+  const penaltyOf = options.penaltyOf ?? Array.from({ length: width }, () => 0);
   if (penaltyOf.length !== width)
     throw new HypergradientError(`penaltyOf has ${penaltyOf.length} entries for ${width} weights; give one per weight.`);
   const penalty = (hyper: Float64Array, j: number): number => Math.exp(hyper[penaltyOf[j]!]!);
