@@ -157,6 +157,13 @@ export function extract(a: Expr, lane: number): Expr {
   return a.lanes === 1 ? a : { op: "extract", kind: a.kind, lanes: 1, a, lane };
 }
 
+/** Lane i of the result is lane order[i] of `a` followed by `b`. */
+export function shuffle(a: Expr, b: Expr, order: readonly number[]): Expr {
+  sameType("shuffle", a, b);
+  if (order.length !== a.lanes) throw new Error(`shuffle of ${describe(a)}: ${order.length} lanes are picked.`);
+  return { op: "shuffle", kind: a.kind, lanes: a.lanes, a, b, order };
+}
+
 /** Lanes 0, 1, 2, … */
 export const laneIndex = (lanes: number): Expr => ({ op: "laneIndex", kind: "i32", lanes });
 

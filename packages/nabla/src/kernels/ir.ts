@@ -46,6 +46,8 @@ export type Expr =
   | { readonly op: "splat"; readonly kind: Kind; readonly lanes: number; readonly a: Expr }
   /** Lane `lane` as a scalar. */
   | { readonly op: "extract"; readonly kind: Kind; readonly lanes: 1; readonly a: Expr; readonly lane: number }
+  /** Lane i is lane order[i] of a followed by b; transposes are made of these. */
+  | { readonly op: "shuffle"; readonly kind: Kind; readonly lanes: number; readonly a: Expr; readonly b: Expr; readonly order: readonly number[] }
   /** Lanes 0, 1, 2, … of kind i32. */
   | { readonly op: "laneIndex"; readonly kind: "i32"; readonly lanes: number }
   /** Contiguous lanes from byte address + offset. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
-  FunctionBuilder, add, binary, constant, extract, f32, fastMax, get, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, splat, unary,
+  FunctionBuilder, add, binary, constant, extract, f32, fastMax, get, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, shuffle, splat, unary,
 } from "../../kernels/build.ts";
 import type { BinaryIr, Expr, IrFunction } from "../../kernels/ir.ts";
 import { Code, ModuleAssembler } from "./assemble.ts";
@@ -148,6 +148,16 @@ test("the assembler says atomics, locals and imports", () => {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { env: { memory, report: (x: number) => seen.push(x) } });
   expect((instance.exports["main"] as () => number)()).toBe(4);
   expect(seen).toEqual([0]);
+});
+
+test("shuffles pick lanes of two vectors", () => {
+  const f = new FunctionBuilder("transpose");
+  const a = f.let("a", load("f32", i32(0), 0, 4));
+  const b = f.let("b", load("f32", i32(16), 0, 4));
+  f.store("f32", i32(32), shuffle(a, b, [0, 4, 1, 5]));
+  f.store("f64", i32(48), shuffle(load("f64", i32(0), 0, 2), load("f64", i32(16), 0, 2), [3, 0]));
+  const page = run(f.finish(), [], writeFloats(0, [0, 1, 2, 3, 4, 5, 6, 7]));
+  expect(floats(page, 32, 8)).toEqual([0, 4, 1, 5, 6, 7, 0, 1]);
 });
 
 test("a builder refuses what does not fit", () => {

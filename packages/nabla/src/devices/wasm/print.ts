@@ -235,6 +235,13 @@ class FunctionPrinter {
         this.expr(expr.a);
         this.extract(expr.kind, expr.a.lanes, expr.lane);
         return;
+      case "shuffle": {
+        const bytes = 16 / expr.lanes;
+        this.expr(expr.a);
+        this.expr(expr.b);
+        code.shuffle(expr.order.flatMap((lane) => Array.from({ length: bytes }, (_, byte) => lane * bytes + byte)));
+        return;
+      }
       case "laneIndex":
         if (expr.lanes === 1) code.i32Const(0);
         else this.vectorConstant(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer));
