@@ -1,0 +1,116 @@
+// Exact hypervolume: the volume that a set of points dominates, up to a reference point. All values are minimised.
+// Sweeps for 2 and 3 objectives; WFG (While, Bradstreet & Barone 2012) above.
+import { ValueError } from "../study/errors.ts";
+import { paretoFront } from "./pareto.ts";
+
+type Point = readonly number[];
+
+/** Volume dominated by `points` and bounded by `reference`; points not below the reference in every objective add nothing. */
+export function hypervolume(points: readonly Point[], reference: Point): number {
+  for (const value of reference)
+    if (!Number.isFinite(value)) throw new ValueError(`The reference point holds ${value}; give finite numbers.`);
+  for (const [i, point] of points.entries()) {
+    if (point.length !== reference.length)
+      throw new ValueError(`Point ${i} has ${point.length} values, the reference point ${reference.length}; give equally many.`);
+    if (point.some(Number.isNaN)) throw new ValueError(`Point ${i} holds NaN; leave such points out.`);
+  }
+  const inside = points.filter((point) => point.every((value, i) => value < reference[i]!));
+  if (inside.some((point) => point.includes(Number.NEGATIVE_INFINITY))) return Number.POSITIVE_INFINITY;
+  return volumeOf(nonDominated(inside), reference);
+}
+
+/** How much of the hypervolume each point alone provides. */
+export function hypervolumeContributions(points: readonly Point[], reference: Point): Float64Array {
+  const total = hypervolume(points, reference);
+  return Float64Array.from(points, (_, i) => Math.max(0, total - hypervolume(points.toSpliced(i, 1), reference)));
+}
+
+function volumeOf(front: readonly Point[], reference: Point): number {
+  if (front.length === 0) return 0;
+  switch (reference.length) {
+    case 1:
+      return reference[0]! - Math.min(...front.map((point) => point[0]!));
+    case 2:
+      return area(front, reference);
+    case 3:
+      return sweep(front, reference);
+    default:
+      return wfg(front, reference);
+  }
+}
+
+/** 2 objectives: strips from left to right. */
+function area(front: readonly Point[], [right, top]: Point): number {
+  let sum = 0;
+  let ceiling = top!;
+  for (const [x, y] of front.toSorted((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)) {
+    if (y! >= ceiling) continue;
+    sum += (right! - x!) * (ceiling - y!);
+    ceiling = y!;
+  }
+  return sum;
+}
+
+/** 3 objectives: sweep along z over a staircase of (x, y) whose area grows point by point. */
+function sweep(front: readonly Point[], [right, top, end]: Point): number {
+  const points = front.toSorted((a, b) => a[2]! - b[2]!);
+  const stairs: Point[] = [[Number.NEGATIVE_INFINITY, top!], [right!, Number.NEGATIVE_INFINITY]]; // x rises, y falls
+  let areaNow = 0;
+  let volume = 0;
+  for (const [k, point] of points.entries()) {
+    const [x, y] = point;
+    let at = firstRightOf(stairs, x!);
+    if (stairs[at - 1]![1]! > y!) {
+      let ceiling = stairs[at - 1]![1]!;
+      let left = x!;
+      const start = at;
+      while (stairs[at]![1]! >= y!) {
+        areaNow += (stairs[at]![0]! - left) * (ceiling - y!);
+        [left, ceiling] = [stairs[at]![0]!, stairs[at]![1]!];
+        at++;
+      }
+      areaNow += (stairs[at]![0]! - left) * (ceiling - y!);
+      // A stair at the same x is hidden behind the new one.
+      const first = stairs[start - 1]![0] === x ? start - 1 : start;
+      stairs.splice(first, at - first, [x!, y!]);
+    }
+    volume += areaNow * ((points[k + 1]?.[2] ?? end!) - point[2]!);
+  }
+  return volume;
+}
+
+/** Index of the first stair with a greater x. */
+function firstRightOf(stairs: readonly Point[], x: number): number {
+  let low = 0;
+  let high = stairs.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (stairs[middle]![0]! > x) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** n objectives: each point's box, less what the later points dominate of it. */
+function wfg(front: readonly Point[], reference: Point): number {
+  // Worst last objective first: later limit sets collapse onto few points.
+  const points = front.toSorted((a, b) => b.at(-1)! - a.at(-1)!);
+  let volume = 0;
+  for (const [k, point] of points.entries()) {
+    const box = point.reduce((product, value, i) => product * (reference[i]! - value), 1);
+    const limited = points.slice(k + 1).map((other) => other.map((value, i) => Math.max(value, point[i]!)));
+    volume += box - volumeOf(nonDominated(limited), reference);
+  }
+  return volume;
+}
+
+function nonDominated(points: readonly Point[]): Point[] {
+  const front = paretoFront(points).map((i) => points[i]!);
+  const seen = new Set<string>();
+  return front.filter((point) => {
+    const key = point.join(",");
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}

@@ -1,0 +1,104 @@
+// Trials, best trials and history as typed rows, and any such rows as CSV (RFC 4180).
+import type { FrozenTrial, Json, TrialStateName } from "../study/contract.ts";
+import type { ParameterValue } from "../space/distribution.ts";
+import { paretoFront } from "./pareto.ts";
+import { bestSoFar } from "./regret.ts";
+import { completed, type StudyResults } from "./results.ts";
+
+/** One trial as a row. */
+export interface TrialRow {
+  readonly number: number;
+  readonly state: TrialStateName;
+  /** By objective name; empty until told. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly params: Readonly<Record<string, ParameterValue>>;
+  readonly constraints: Readonly<Record<string, number>>;
+  /** ISO 8601, UTC. */
+  readonly started: string | null;
+  readonly finished: string | null;
+  readonly seconds: number | null;
+  readonly attempt: number;
+  readonly reports: number;
+  readonly user: Readonly<Record<string, Json>>;
+  readonly note: string;
+}
+
+/** One completed trial of the course of a single objective. */
+export interface HistoryRow {
+  readonly number: number;
+  readonly value: number;
+  /** Best feasible value so far; NaN before the first. */
+  readonly best: number;
+  readonly feasible: boolean;
+}
+
+/** All trials as rows. */
+export function trialsTable(results: StudyResults): TrialRow[] {
+  return results.trials.map((trial) => ({
+    number: trial.number,
+    state: trial.state,
+    values: Object.fromEntries((trial.values ?? []).map((value, i) => [results.metricNames[i] ?? `value ${i}`, value])),
+    params: trial.params,
+    constraints: trial.constraints,
+    started: isoTime(trial.started),
+    finished: isoTime(trial.finished),
+    seconds: trial.started === null || trial.finished === null ? null : (trial.finished - trial.started) / 1000,
+    attempt: trial.attempt,
+    reports: trial.reports.length,
+    user: trial.userAttributes,
+    note: trial.note,
+  }));
+}
+
+/** The best feasible trial, or with several objectives the feasible Pareto front; empty when none is complete. */
+export function bestTrials(results: StudyResults): FrozenTrial[] {
+  const feasible = completed(results).filter((row) => row.feasible && !row.minimised.some(Number.isNaN));
+  if (results.directions.length > 1)
+    return paretoFront(feasible.map((row) => row.minimised)).map((i) => feasible[i]!.trial);
+  const best = feasible.reduce<(typeof feasible)[number] | undefined>(
+    (least, row) => (least === undefined || row.minimised[0]! < least.minimised[0]! ? row : least),
+    undefined,
+  );
+  return best === undefined ? [] : [best.trial];
+}
+
+/** The course of one objective over the completed trials. */
+export function historyTable(results: StudyResults, objective = 0): HistoryRow[] {
+  const rows = completed(results);
+  const values = rows.map((row) => (row.feasible ? row.values[objective]! : Number.NaN));
+  const best = bestSoFar(values, results.directions[objective] ?? "minimize");
+  return rows.map((row, i) => ({
+    number: row.trial.number,
+    value: row.values[objective]!,
+    best: best[i]!,
+    feasible: row.feasible,
+  }));
+}
+
+/** Rows as CSV with a header line and CRLF; nested records become columns such as `params.lr`, lists become JSON, null and undefined are empty. */
+export function toCsv(rows: readonly object[]): string {
+  const flat = rows.map((row) => new Map(flatten(row, "")));
+  const columns = [...new Set(flat.flatMap((row) => [...row.keys()]))];
+  const lines = [columns, ...flat.map((row) => columns.map((column) => row.get(column) ?? ""))];
+  return lines.map((cells) => `${cells.map(quote).join(",")}\r\n`).join("");
+}
+
+function* flatten(value: object, prefix: string): Generator<[string, string]> {
+  for (const [key, cell] of Object.entries(value) as [string, unknown][]) {
+    if (typeof cell === "object" && cell !== null && !Array.isArray(cell)) yield* flatten(cell, `${prefix}${key}.`);
+    else yield [`${prefix}${key}`, cellText(cell)];
+  }
+}
+
+function cellText(cell: unknown): string {
+  if (cell === null || cell === undefined) return "";
+  return typeof cell === "object" ? JSON.stringify(cell) : String(cell as string | number | boolean);
+}
+
+function quote(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function isoTime(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : new Date(milliseconds).toISOString();
+}
