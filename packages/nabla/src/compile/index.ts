@@ -1,6 +1,16 @@
-// compile: graph → Program. simplify → fuse → schedule → plan; each pass has its own file.
-import type { Program } from "../devices/device.ts";
-import type { GraphNode } from "../ops/graph.ts";
+// compile: graph → Program, in passes: simplify → store → fuse → schedule → lower → plan.
+// A program depends on the graph's structure only; it holds no tensor alive.
+import type { Program, ProgramBuffer } from "../devices/device.ts";
+import type { Kernel } from "../kernels/kernel.ts";
+import { bytesPerElement } from "../ops/dtype.ts";
+import { GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { sameShape, sizeOf } from "../ops/shape.ts";
+import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
+import { type Buffers, lowerCluster } from "./lower.ts";
+import { type Lifetime, planArena } from "./plan.ts";
+import { schedule } from "./schedule.ts";
+import { simplify } from "./simplify.ts";
+import { canonical, chooseStored, hasOwnKernel } from "./store.ts";
 
 /** A graph to compile. */
 export interface CompileRequest {
@@ -13,10 +23,174 @@ export interface CompileRequest {
 
 /** Compiles a request. Slots: one for each input, then one for each output that is not donated. */
 export function compileProgram(request: CompileRequest): Program {
-  let slots = request.inputs.length;
-  const outputs = request.outputs.map((node, index) => ({ node, slot: request.donate[index] ?? slots++ }));
+  const graph = simplify(request.inputs, request.outputs);
+  let slots = graph.inputs.length;
+  const slotOf = graph.outputs.map((_, index) => request.donate[index] ?? slots++);
+  const stage = stageOutputs(graph.inputs, graph.outputs, slotOf);
+  const { kernels, phases, buffers, arenaBytes } = build(stage);
   return {
-    buffers: [], kernels: [], phases: [], arenaBytes: 0, slots,
-    graph: { inputs: request.inputs.map((node, slot) => ({ node, slot })), outputs },
+    buffers, kernels, phases, arenaBytes, slots,
+    graph: {
+      inputs: graph.inputs.map((node, slot) => ({ node, slot })),
+      outputs: graph.outputs.map((node, index) => ({ node, slot: slotOf[index]! })),
+    },
   };
+}
+
+/** The graph with every output a node of its own, and where those live. */
+interface Stage {
+  readonly leaves: readonly GraphNode[];
+  /** Slot of each output node; the slot of a leaf means that the output overwrites it. */
+  readonly outputs: ReadonlyMap<GraphNode, number>;
+  readonly order: readonly GraphNode[];
+  readonly stored: ReadonlySet<GraphNode>;
+  readonly users: ReadonlyMap<GraphNode, ReadonlySet<GraphNode>>;
+  readonly roots: readonly GraphNode[];
+  readonly reads: ReadonlyMap<GraphNode, Reads>;
+}
+
+/** An output that is an input, is given twice, or cannot be written in place becomes a copy. */
+function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[], slotOf: readonly number[]): Stage {
+  const leaves = new Set(inputs);
+  const targets = new Map<GraphNode, number>();
+  outputs.forEach((output, index) => {
+    const node = canonical(output);
+    targets.set(leaves.has(node) || targets.has(node) ? copyOf(node) : node, slotOf[index]!);
+  });
+  let stage = analyse(inputs, targets);
+  const refused = [...targets].filter(([node, slot]) => slot < inputs.length && !writableInPlace(node, inputs[slot]!, stage));
+  if (refused.length > 0) {
+    for (const [node, slot] of refused) {
+      targets.delete(node);
+      targets.set(copyOf(node), slot);
+    }
+    stage = analyse(inputs, targets);
+  }
+  return stage;
+}
+
+function copyOf(node: GraphNode): GraphNode {
+  return new GraphNode("stopGradient", [node], {}, node);
+}
+
+function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, number>): Stage {
+  const leaves = new Set(inputs);
+  const order = topologicalOrder([...outputs.keys()]);
+  const { stored, users } = chooseStored(order, leaves, [...outputs.keys()]);
+  const roots = order.filter((node) => stored.has(node));
+  const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
+  return { leaves: inputs, outputs, order, stored, users, roots, reads };
+}
+
+/** In place needs: same elements, the writer reads the old value only at the element it writes, and no later reader wants the old one. */
+function writableInPlace(node: GraphNode, leaf: GraphNode, stage: Stage): boolean {
+  const own = stage.reads.get(node)!.get(leaf);
+  if (sizeOf(node.shape) !== sizeOf(leaf.shape) || node.dtype !== leaf.dtype) return false;
+  if (own === false || (hasOwnKernel(node) && own !== undefined)) return false;
+  if (own === true && !sameShape(node.shape, leaf.shape)) return false;
+  const data = dataPrecedence(stage);
+  return stage.roots.every((reader) => reader === node || !stage.reads.get(reader)!.has(leaf) || !data.reaches(node, reader));
+}
+
+function dataPrecedence(stage: Stage): Precedence {
+  const precedence = new Precedence();
+  for (const root of stage.roots) {
+    for (const read of stage.reads.get(root)!.keys()) if (stage.stored.has(read)) precedence.add(read, root);
+  }
+  return precedence;
+}
+
+function build(stage: Stage): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
+  const precedence = dataPrecedence(stage);
+  const overwrites = new Map<GraphNode, GraphNode>();
+  for (const [node, slot] of stage.outputs) {
+    const leaf = stage.leaves[slot];
+    if (leaf === undefined) continue;
+    overwrites.set(node, leaf);
+    for (const reader of stage.roots) if (reader !== node && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
+  }
+  const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites });
+  const phasesOfClusters = schedule(clusters, precedence);
+  const naming = new Naming(stage, clusters, phasesOfClusters);
+  const kernels: Kernel[] = [];
+  const phases = phasesOfClusters
+    .map((phase) => phase.flatMap((cluster) => lowerCluster(cluster, naming).map((kernel) => kernels.push(kernel) - 1)))
+    .filter((phase) => phase.length > 0);
+  return { kernels, phases, ...naming.place() };
+}
+
+/** Numbers the program's buffers as the lowering asks for them, and places them at the end. */
+class Naming implements Buffers {
+  readonly #stage: Stage;
+  readonly #clusterOf = new Map<GraphNode, Cluster>();
+  readonly #phaseOf = new Map<Cluster, number>();
+  readonly #numbers = new Map<GraphNode, number>();
+  readonly #scratch = new Map<GraphNode, number>();
+  /** What each buffer holds; a scratch buffer holds its product for one phase. */
+  readonly #holds: { readonly node: GraphNode; readonly scratch: boolean }[] = [];
+  readonly #slots: ReadonlyMap<GraphNode, number>;
+
+  constructor(stage: Stage, clusters: readonly Cluster[], phases: readonly (readonly Cluster[])[]) {
+    this.#stage = stage;
+    this.#slots = new Map([...stage.leaves.map((leaf, slot) => [leaf, slot] as const), ...stage.outputs]);
+    for (const cluster of clusters) for (const root of cluster.roots) this.#clusterOf.set(root, cluster);
+    phases.forEach((phase, index) => phase.forEach((cluster) => this.#phaseOf.set(cluster, index)));
+  }
+
+  find(node: GraphNode): number | undefined {
+    const known = this.#numbers.get(node);
+    if (known !== undefined) return known;
+    const bound = this.#slots.has(node);
+    if (!bound && !(this.#stage.stored.has(node) && this.written(node))) {
+      // A reshape of a stored value is the same memory.
+      const whole = canonical(node);
+      return whole === node ? undefined : this.#shared(whole);
+    }
+    const number = this.#holds.push({ node, scratch: false }) - 1;
+    this.#numbers.set(node, number);
+    return number;
+  }
+
+  #shared(whole: GraphNode): number | undefined {
+    return this.#slots.has(whole) || this.#stage.stored.has(whole) ? this.find(whole) : undefined;
+  }
+
+  written(node: GraphNode): boolean {
+    if (this.#stage.outputs.has(node)) return true;
+    const home = this.#clusterOf.get(node);
+    return [...this.#stage.users.get(node)!].some((user) => this.#clusterOf.get(user) !== home);
+  }
+
+  scratch(node: GraphNode): number {
+    let number = this.#scratch.get(node);
+    if (number === undefined) {
+      number = this.#holds.push({ node, scratch: true }) - 1;
+      this.#scratch.set(node, number);
+    }
+    return number;
+  }
+
+  place(): { buffers: ProgramBuffer[]; arenaBytes: number } {
+    const lifetimes: Lifetime[] = [];
+    const arenaIndex = this.#holds.map(({ node, scratch }) => {
+      if (!scratch && this.#slots.has(node)) return undefined;
+      const first = this.#phase(node);
+      const last = scratch ? first : Math.max(first, ...[...this.#stage.users.get(node)!].map((user) => this.#phase(user)));
+      return lifetimes.push({ bytes: sizeOf(node.shape) * bytesPerElement[node.dtype], first, last }) - 1;
+    });
+    const { offsets, bytes } = planArena(lifetimes);
+    const buffers = this.#holds.map(({ node }, index): ProgramBuffer => {
+      const arena = arenaIndex[index];
+      return {
+        dtype: node.dtype,
+        size: sizeOf(node.shape),
+        place: arena === undefined ? { kind: "bound", slot: this.#slots.get(node)! } : { kind: "arena", offset: offsets[arena]! },
+      };
+    });
+    return { buffers, arenaBytes: bytes };
+  }
+
+  #phase(node: GraphNode): number {
+    return this.#phaseOf.get(this.#clusterOf.get(node)!)!;
+  }
 }

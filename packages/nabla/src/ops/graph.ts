@@ -118,15 +118,15 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
 /** A node whose `op` discriminates its `params`. */
 export type AnyNode = { [P in OpName]: GraphNode<P> }[OpName];
 
-/** Every node that `outputs` depend on, inputs before users. Evaluated nodes count as leaves. */
-export function topologicalOrder(outputs: readonly GraphNode[]): GraphNode[] {
+/** Every node that `outputs` depend on, inputs before users; nothing above `leaves` and evaluated nodes is visited. */
+export function topologicalOrder(outputs: readonly GraphNode[], leaves?: ReadonlySet<GraphNode>): GraphNode[] {
   const seen = new Set<GraphNode>();
   const stack: GraphNode[] = [...outputs];
   while (stack.length > 0) {
     const node = stack.pop()!;
     if (seen.has(node)) continue;
     seen.add(node);
-    if (node.storage === undefined) stack.push(...node.inputs);
+    if (node.storage === undefined && leaves?.has(node) !== true) stack.push(...node.inputs);
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }

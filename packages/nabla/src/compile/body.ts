@@ -1,0 +1,142 @@
+// Kernel bodies: an expression of the graph written as scalar instructions over a kernel's coordinates.
+// What is stored elsewhere is loaded; everything between is computed in registers, once.
+import type { Access, Instruction, RegisterType } from "../kernels/kernel.ts";
+import type { DType } from "../ops/dtype.ts";
+import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import { rowMajorStrides } from "../ops/shape.ts";
+import { flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
+
+/** The register a dtype is computed in. */
+export function registerType(dtype: DType): RegisterType {
+  return dtype === "uint8" ? "int32" : dtype;
+}
+
+/** What a body finds when it reaches a node: the buffer that holds it, an accumulator, or nothing (compute it). */
+export type Leaf =
+  | { readonly kind: "buffer"; readonly buffer: number }
+  | { readonly kind: "accumulator"; readonly index: number }
+  | undefined;
+
+/** Resolves a node read through `map`. */
+export type Resolve = (node: GraphNode, map: IndexMap) => Leaf;
+
+type WithoutType = { readonly [key: string]: unknown; readonly op: Instruction["op"] };
+
+/** Builds one body; the same expression is written once. */
+export class BodyBuilder {
+  readonly instructions: Instruction[] = [];
+  readonly #rank: number;
+  readonly #resolve: Resolve;
+  readonly #values = new Map<string, number>();
+  readonly #written = new Map<string, number>();
+
+  constructor(rank: number, resolve: Resolve) {
+    this.#rank = rank;
+    this.#resolve = resolve;
+  }
+
+  /** The instruction that holds the element of `node` at `map`. */
+  value(node: GraphNode, map: IndexMap): number {
+    const key = `${node.id}@${mapKey(map)}`;
+    let value = this.#values.get(key);
+    if (value === undefined) {
+      value = this.#build(node as AnyNode, map);
+      this.#values.set(key, value);
+    }
+    return value;
+  }
+
+  /** The same value everywhere. */
+  constant(dtype: DType, value: number): number {
+    return this.#emit({ op: "constant", type: registerType(dtype), value });
+  }
+
+  /** The access to a row-major buffer of `node`'s shape. */
+  access(node: GraphNode, buffer: number, map: IndexMap): Access {
+    return { buffer, dtype: node.dtype, ...flatten(map, rowMajorStrides(node.shape), this.#rank) };
+  }
+
+  #emit(instruction: Instruction): number {
+    const key = JSON.stringify(instruction, (_, value: unknown) =>
+      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-0" : value}` : value,
+    );
+    let index = this.#written.get(key);
+    if (index === undefined) {
+      index = this.instructions.push(instruction) - 1;
+      this.#written.set(key, index);
+    }
+    return index;
+  }
+
+  #build(node: AnyNode, map: IndexMap): number {
+    const type = registerType(node.dtype);
+    const leaf = this.#resolve(node, map);
+    if (leaf?.kind === "buffer") return this.#emit({ op: "load", type, access: this.access(node, leaf.buffer, map) });
+    if (leaf?.kind === "accumulator") return this.#emit({ op: "accumulator", type, index: leaf.index });
+    if (isMovement(node)) return this.#move(node as MovementNode, map);
+    const input = (index: number): number => this.value(node.inputs[index]!, map);
+    switch (node.op) {
+      case "constant":
+        return this.#emit({ op: "constant", type, value: node.params.value });
+      case "iota":
+        return this.#emit({ op: "index", type: "int32", ...map[node.params.axis]! });
+      case "stopGradient":
+        return input(0);
+      case "cast":
+        return this.#cast(node.inputs[0]!.dtype, node.dtype, input(0));
+      case "neg": case "abs": case "sign": case "floor": case "exp": case "log": case "sqrt": case "sin": case "cos":
+      case "tanh": case "sigmoid": case "relu": case "logicalNot":
+        return this.#wrapped(node.dtype, { op: node.op, type, a: input(0) });
+      case "add": case "sub": case "mul": case "div": case "pow": case "maximum": case "minimum":
+      case "equal": case "less": case "lessEqual": case "logicalAnd": case "logicalOr":
+        return this.#wrapped(node.dtype, { op: node.op, type, a: input(0), b: input(1) });
+      case "select":
+        return this.#emit({ op: "select", type, condition: input(0), a: input(1), b: input(2) });
+      case "gather":
+        return this.#gather(node, map);
+      case "randomBits": {
+        const counter = this.#emit({ op: "index", type: "int32", ...flatten(map, rowMajorStrides(node.shape), this.#rank) });
+        const key = node.inputs[0]!;
+        const word = (index: number): number => this.value(key, [{ offset: index, strides: new Array<number>(this.#rank).fill(0) }]);
+        return this.#emit({ op: "randomBits", type: "int32", k0: word(0), k1: word(1), counter });
+      }
+      default:
+        throw new Error(`${node.op} has no scalar body: it must be stored before it is read.`);
+    }
+  }
+
+  #move(node: MovementNode, map: IndexMap): number {
+    const input = node.inputs[0]!;
+    const moved = inputMap(node, map, this.#rank);
+    if (moved !== undefined) return this.value(input, moved);
+    // A reshape that needs division is free on a stored input: both are row-major over the same elements.
+    const leaf = this.#resolve(input, []);
+    if (leaf?.kind !== "buffer") throw new Error("A reshape that merges axes must read a stored value.");
+    return this.#emit({ op: "load", type: registerType(node.dtype), access: this.access(node, leaf.buffer, map) });
+  }
+
+  #gather(node: AnyNode, map: IndexMap): number {
+    const [table, indices] = node.inputs as readonly [GraphNode, GraphNode];
+    const row = this.value(indices, map.slice(0, indices.shape.length));
+    const leaf = this.#resolve(table, []);
+    if (leaf?.kind !== "buffer") throw new Error("gather must read a stored table.");
+    const [rowStride, ...inner] = rowMajorStrides(table.shape);
+    const rest = flatten(map.slice(indices.shape.length), inner, this.#rank);
+    const access: Access = {
+      buffer: leaf.buffer, dtype: table.dtype, ...rest,
+      indirect: { row, stride: rowStride!, rows: table.shape[0]! },
+    };
+    return this.#emit({ op: "load", type: registerType(node.dtype), access });
+  }
+
+  #cast(from: DType, to: DType, a: number): number {
+    if (to === "uint8" && from !== "bool") return this.#emit({ op: "cast", type: "int32", a, wrap: "uint8" });
+    return registerType(from) === registerType(to) ? a : this.#emit({ op: "cast", type: registerType(to), a });
+  }
+
+  /** uint8 is computed in int32 and keeps its low byte. */
+  #wrapped(dtype: DType, instruction: Instruction & WithoutType): number {
+    const value = this.#emit(instruction);
+    return dtype === "uint8" ? this.#emit({ op: "cast", type: "int32", a: value, wrap: "uint8" }) : value;
+  }
+}

@@ -1,0 +1,172 @@
+// Fusion: stored values that one kernel can produce together become one cluster.
+// Elementwise values join the product or reduction they read (its epilogue), or the elementwise kernel whose data they share.
+import type { GraphNode } from "../ops/graph.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { BodyBuilder } from "./body.ts";
+import { coordinate, type IndexMap, identityMap, isIdentity } from "./index-map.ts";
+import { hasOwnKernel } from "./store.ts";
+
+/** The stored nodes one kernel (for pad and concat: one group of kernels) produces. */
+export interface Cluster {
+  /** The product, reduction, scatter, pad or concat, or the first elementwise root. */
+  readonly primary: GraphNode;
+  readonly roots: GraphNode[];
+}
+
+/** Stored values and leaves a root's kernel reads, and whether each is read only at the element being computed. */
+export type Reads = ReadonlyMap<GraphNode, boolean>;
+
+/** Coordinates an elementwise epilogue of `node` runs over. */
+export function domainOf(node: GraphNode): readonly number[] {
+  return node.shape;
+}
+
+/** Finds what the kernel of `root` reads. */
+export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves: ReadonlySet<GraphNode>): Reads {
+  const reads = new Map<GraphNode, boolean>();
+  const builder = new BodyBuilder(root.shape.length, (node, map) => {
+    if (node === root || (!stored.has(node) && !leaves.has(node))) return undefined;
+    // Merging reshapes and gather tables pass no map: any element may be read.
+    const identity = map.length === node.shape.length && isIdentity(map, node.shape, root.shape);
+    reads.set(node, (reads.get(node) ?? true) && identity);
+    return { kind: "buffer", buffer: node.id };
+  });
+  if (hasOwnKernel(root)) {
+    // These kernels run over other coordinates than their output's, so nothing they read is "at the element".
+    const anywhere = new BodyBuilder(0, (node) => {
+      if (!stored.has(node) && !leaves.has(node)) return undefined;
+      reads.set(node, false);
+      return { kind: "buffer", buffer: node.id };
+    });
+    for (const input of root.inputs) anywhere.value(input, input.shape.map(() => ({ offset: 0, strides: [] })));
+    return reads;
+  }
+  builder.value(root, root.shape.map((_, axis) => coordinate(axis, root.shape.length)));
+  return reads;
+}
+
+/** Edges "must run before" between roots: data, and readers of a donated buffer before its writer. */
+export class Precedence {
+  readonly #after = new Map<GraphNode, Set<GraphNode>>();
+
+  add(before: GraphNode, after: GraphNode): void {
+    let set = this.#after.get(before);
+    if (set === undefined) this.#after.set(before, (set = new Set()));
+    set.add(after);
+  }
+
+  after(root: GraphNode): Iterable<GraphNode> {
+    return this.#after.get(root) ?? [];
+  }
+
+  /** Whether `to` must run after `from`. */
+  reaches(from: GraphNode, to: GraphNode): boolean {
+    const stack = [from];
+    const seen = new Set<GraphNode>(stack);
+    while (stack.length > 0) {
+      for (const next of this.after(stack.pop()!)) {
+        if (next === to) return true;
+        if (!seen.has(next)) {
+          seen.add(next);
+          stack.push(next);
+        }
+      }
+    }
+    return false;
+  }
+}
+
+/** What fusion needs to know of the roots. */
+export interface RootFacts {
+  readonly reads: ReadonlyMap<GraphNode, Reads>;
+  readonly precedence: Precedence;
+  /** The leaf whose buffer a root overwrites. */
+  readonly overwrites: ReadonlyMap<GraphNode, GraphNode>;
+}
+
+/** Groups `roots` (in topological order) into clusters. */
+export function fuse(roots: readonly GraphNode[], facts: RootFacts): Cluster[] {
+  const { reads, precedence } = facts;
+  const clusterOf = new Map<GraphNode, Cluster>();
+  const clusters: Cluster[] = [];
+  for (const root of roots) {
+    const home = hasOwnKernel(root) ? undefined : candidates(root, clusters, clusterOf, reads).find(
+      (cluster) => fits(root, cluster, facts) && !separated(root, cluster, clusterOf, precedence),
+    );
+    if (home !== undefined) {
+      home.roots.push(root);
+      clusterOf.set(root, home);
+    } else {
+      const cluster: Cluster = { primary: root, roots: [root] };
+      clusters.push(cluster);
+      clusterOf.set(root, cluster);
+    }
+  }
+  return clusters;
+}
+
+/** Clusters worth joining, best first: a product read in place, a reduction, then elementwise kernels that share data. */
+function candidates(
+  root: GraphNode, clusters: readonly Cluster[], clusterOf: ReadonlyMap<GraphNode, Cluster>, reads: ReadonlyMap<GraphNode, Reads>,
+): Cluster[] {
+  const own = reads.get(root)!;
+  const producers = new Set<Cluster>();
+  for (const node of own.keys()) {
+    const cluster = clusterOf.get(node);
+    if (cluster !== undefined) producers.add(cluster);
+  }
+  const rank = (cluster: Cluster): number => ["matmul", "sum", "max", "argmax"].indexOf(cluster.primary.op);
+  const producing = [...producers].sort((a, b) => (rank(a) + 5) % 5 - (rank(b) + 5) % 5);
+  const sharing = clusters.filter(
+    (cluster) => !producers.has(cluster) && cluster.roots.some((other) => [...reads.get(other)!.keys()].some((node) => sizeOf(node.shape) > 1 && own.has(node))),
+  );
+  return [...producing, ...sharing.reverse()];
+}
+
+/** Whether `root` can be computed at each element of the cluster's kernel. */
+function fits(root: GraphNode, cluster: Cluster, { reads, overwrites }: RootFacts): boolean {
+  const { primary } = cluster;
+  if (primary.op === "scatterAdd" || primary.op === "pad" || primary.op === "concat") return false;
+  if (identityMap(root.shape, domainOf(primary)) === undefined) return false;
+  const readByRoot = reads.get(root)!;
+  // In one kernel an element may only depend on what is computed, or overwritten, at that very element.
+  const inPlace = (reader: Reads, writer: GraphNode): boolean => {
+    const overwritten = overwrites.get(writer);
+    return (reader.get(writer) ?? true) && (overwritten === undefined || (reader.get(overwritten) ?? true));
+  };
+  return cluster.roots.every((member) => inPlace(readByRoot, member) && inPlace(reads.get(member)!, root)) && (!hasOwnKernel(primary) || cluster.roots.some((member) => readByRoot.has(member)));
+}
+
+/** Whether something outside must run between `root` and the cluster, so that joining would make a cycle. */
+function separated(root: GraphNode, cluster: Cluster, clusterOf: ReadonlyMap<GraphNode, Cluster>, precedence: Precedence): boolean {
+  const inside = new Set<GraphNode>([...cluster.roots, root]);
+  const stack: GraphNode[] = [];
+  const seen = new Set<GraphNode>();
+  const leave = (from: GraphNode): void => {
+    for (const next of precedence.after(from)) {
+      if (!inside.has(next) && !seen.has(next)) {
+        // What runs after one root of another cluster runs after its kernel, so all of its roots count.
+        for (const mate of clusterOf.get(next)?.roots ?? [next]) {
+          if (!seen.has(mate)) {
+            seen.add(mate);
+            stack.push(mate);
+          }
+        }
+      }
+    }
+  };
+  inside.forEach(leave);
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    for (const next of precedence.after(node)) if (inside.has(next)) return true;
+    leave(node);
+  }
+  return false;
+}
+
+/** The identity map of `node` over the cluster's coordinates; fusion made sure that it exists. */
+export function clusterMap(node: GraphNode, domain: readonly number[]): IndexMap {
+  const map = identityMap(node.shape, domain);
+  if (map === undefined) throw new Error(`[${node.shape.join(", ")}] is not an elementwise image of [${domain.join(", ")}].`);
+  return map;
+}

@@ -1,0 +1,228 @@
+// Simplification: the graph rebuilt bottom-up, equal expressions once, and what costs nothing removed.
+// The result is detached from the tensors it came from.
+import { type DType, isFloating } from "../ops/dtype.ts";
+import { type AnyNode, type Aval, GraphNode, type OpName, type OpParams, topologicalOrder } from "../ops/graph.ts";
+import { sameShape, type Shape, sizeOf } from "../ops/shape.ts";
+
+/** Rebuilds the graph between `inputs` and `outputs` in its simplest form, on fresh source nodes. */
+export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNode[]): {
+  readonly inputs: readonly GraphNode[]; readonly outputs: readonly GraphNode[];
+} {
+  const rewriter = new Rewriter();
+  const rebuilt = new Map<GraphNode, GraphNode>(inputs.map((input) => [input, rewriter.leaf(input)]));
+  const stop = new Set(inputs);
+  for (const node of topologicalOrder(outputs, stop) as readonly AnyNode[]) {
+    if (!rebuilt.has(node)) rebuilt.set(node, rewriter.rewrite(node, node.inputs.map((input) => rebuilt.get(input)!)));
+  }
+  return { inputs: inputs.map((input) => rebuilt.get(input)!), outputs: outputs.map((output) => rebuilt.get(output)!) };
+}
+
+/** Reductions of at least this many elements into few are cut in two, so that threads can share them. */
+const LONG_REDUCTION = 32768;
+const FEW_RESULTS = 64;
+const CHUNKS = 64;
+
+class Rewriter {
+  readonly #known = new Map<string, GraphNode>();
+
+  leaf(node: GraphNode): GraphNode {
+    return new GraphNode("source", [], { shape: node.shape, dtype: node.dtype }, node);
+  }
+
+  #make<P extends OpName>(op: P, inputs: readonly GraphNode[], params: OpParams[P], shape: Shape, dtype: DType): GraphNode {
+    const key = `${op}(${inputs.map((input) => input.id).join(",")})${keyOf(params)}`;
+    let node = this.#known.get(key);
+    if (node === undefined) this.#known.set(key, (node = new GraphNode(op, inputs, params, { shape, dtype })));
+    return node;
+  }
+
+  #fill(value: number, { shape, dtype }: Aval): GraphNode {
+    const scalar = this.#make("constant", [], { value, dtype }, [], dtype);
+    return this.#broadcast(this.#reshape(scalar, shape.map(() => 1)), shape);
+  }
+
+  #reshape(input: GraphNode, shape: Shape): GraphNode {
+    if (sameShape(input.shape, shape)) return input;
+    const source = input.op === "reshape" ? input.inputs[0]! : input;
+    return sameShape(source.shape, shape) ? source : this.#make("reshape", [source], { shape }, shape, input.dtype);
+  }
+
+  #broadcast(input: GraphNode, shape: Shape): GraphNode {
+    if (sameShape(input.shape, shape)) return input;
+    const source = input.op === "broadcast" ? input.inputs[0]! : input;
+    return this.#make("broadcast", [source], { shape }, shape, input.dtype);
+  }
+
+  rewrite(node: AnyNode, inputs: readonly GraphNode[]): GraphNode {
+    const [a, b] = inputs as readonly [GraphNode, GraphNode];
+    const folded = this.#fold(node, inputs);
+    if (folded !== undefined) return folded;
+    switch (node.op) {
+      case "source":
+        throw new Error("A source that is not an input of the program reached the compiler.");
+      case "stopGradient":
+        return a;
+      case "cast":
+        if (a.dtype === node.dtype) return a;
+        break;
+      case "neg":
+        if (a.op === "neg") return a.inputs[0]!;
+        break;
+      case "logicalNot":
+        if (a.op === "logicalNot") return a.inputs[0]!;
+        break;
+      case "add":
+        if (fillValue(a) === 0) return b;
+        if (fillValue(b) === 0) return a;
+        break;
+      case "sub":
+        if (fillValue(b) === 0) return a;
+        break;
+      case "mul":
+        if (fillValue(a) === 1) return b;
+        if (fillValue(b) === 1) return a;
+        break;
+      case "div":
+        if (fillValue(b) === 1) return a;
+        break;
+      case "pow": {
+        const exponent = fillValue(b);
+        if (exponent === 1) return a;
+        if (exponent === 2) return this.#make("mul", [a, a], {}, node.shape, node.dtype);
+        break;
+      }
+      case "reshape":
+        return this.#reshape(a, node.shape);
+      case "broadcast":
+        return this.#broadcast(a, node.shape);
+      case "transpose":
+        return this.#transpose(a, node.params.permutation);
+      case "slice":
+        if (sameShape(a.shape, node.shape)) return a;
+        break;
+      case "pad":
+        if (sameShape(a.shape, node.shape)) return a;
+        break;
+      case "concat":
+        if (inputs.length === 1) return a;
+        break;
+      case "sum":
+      case "max":
+        return this.#reduce(node.op, a, node.params.axes);
+      case "matmul":
+        return this.#matmul(node, a, b);
+    }
+    return this.#make(node.op, inputs, node.params, node.shape, node.dtype);
+  }
+
+  #transpose(input: GraphNode, permutation: readonly number[]): GraphNode {
+    const inner = input as AnyNode;
+    if (inner.op === "transpose") {
+      const { permutation: first } = inner.params;
+      return this.#transpose(inner.inputs[0]!, permutation.map((axis) => first[axis]!));
+    }
+    if (permutation.every((from, axis) => from === axis)) return input;
+    const shape = permutation.map((axis) => input.shape[axis]!);
+    return this.#make("transpose", [input], { permutation }, shape, input.dtype);
+  }
+
+  /** A transposed operand becomes a flag: the packing of the product reads either order. */
+  #matmul(node: Extract<AnyNode, { op: "matmul" }>, a: GraphNode, b: GraphNode): GraphNode {
+    let { transposeA, transposeB } = node.params;
+    const swap = (operand: GraphNode): GraphNode | undefined => {
+      const moved = operand as AnyNode;
+      const last = operand.shape.length - 1;
+      const swapsLastTwo = moved.op === "transpose"
+        && moved.params.permutation.every((from, axis) => from === (axis === last ? last - 1 : axis === last - 1 ? last : axis));
+      return swapsLastTwo ? moved.inputs[0]! : undefined;
+    };
+    const plainA = swap(a);
+    if (plainA !== undefined) transposeA = !transposeA;
+    const plainB = swap(b);
+    if (plainB !== undefined) transposeB = !transposeB;
+    return this.#make("matmul", [plainA ?? a, plainB ?? b], { transposeA, transposeB }, node.shape, node.dtype);
+  }
+
+  #reduce(op: "sum" | "max", input: GraphNode, axes: readonly number[]): GraphNode {
+    const shape = input.shape.filter((_, axis) => !axes.includes(axis));
+    if (axes.every((axis) => input.shape[axis] === 1)) return this.#reshape(input, shape);
+    const value = fillValue(input);
+    if (op === "sum" && value !== undefined && isFloating(input.dtype)) {
+      return this.#fill(rounded(value * (sizeOf(input.shape) / Math.max(1, sizeOf(shape))), input.dtype), { shape, dtype: input.dtype });
+    }
+    return this.#cut(op, input, axes, shape) ?? this.#make(op, [input], { axes }, shape, input.dtype);
+  }
+
+  #cut(op: "sum" | "max", input: GraphNode, axes: readonly number[], shape: Shape): GraphNode | undefined {
+    const length = axes.reduce((product, axis) => product * input.shape[axis]!, 1);
+    if (length < LONG_REDUCTION || sizeOf(shape) > FEW_RESULTS) return undefined;
+    const [outer, ...inner] = axes as [number, ...number[]];
+    if (inner.length > 0 && input.shape[outer]! >= 2) {
+      return this.#reduce(op, this.#reduce(op, input, inner), [outer]);
+    }
+    if (inner.length > 0 || input.shape[outer]! < LONG_REDUCTION) return undefined;
+    const extent = input.shape[outer]!;
+    const width = Math.floor(extent / CHUNKS);
+    const part = (begin: number, end: number): GraphNode => this.rewrite(sliceOf(input, outer, begin, end), [input]);
+    const split = input.shape.toSpliced(outer, 1, CHUNKS, width);
+    const partial = this.#reduce(op, this.#reshape(part(0, CHUNKS * width), split), [outer + 1]);
+    const whole = this.#reduce(op, partial, [outer]);
+    if (CHUNKS * width === extent) return whole;
+    const rest = this.#reduce(op, part(CHUNKS * width, extent), [outer]);
+    return this.#make(op === "sum" ? "add" : "maximum", [whole, rest], {}, shape, input.dtype);
+  }
+
+  /** Elementwise arithmetic on values that are the same number everywhere. */
+  #fold(node: AnyNode, inputs: readonly GraphNode[]): GraphNode | undefined {
+    const compute = foldable[node.op];
+    // Integer arithmetic wraps on the device, which this would not.
+    if (compute === undefined || (!isFloating(node.dtype) && node.op !== "cast") || node.dtype === "uint8") return undefined;
+    const values = inputs.map(fillValue);
+    if (values.some((value) => value === undefined)) return undefined;
+    return this.#fill(rounded(compute(...(values as number[])), node.dtype), node);
+  }
+}
+
+const foldable: Partial<Record<OpName, (...values: number[]) => number>> = {
+  neg: (a) => -a!,
+  sqrt: (a) => Math.sqrt(a!),
+  add: (a, b) => a! + b!,
+  sub: (a, b) => a! - b!,
+  mul: (a, b) => a! * b!,
+  cast: (a) => a!,
+};
+
+/** Rounds to what the dtype holds. */
+function rounded(value: number, dtype: DType): number {
+  switch (dtype) {
+    case "float32":
+      return Math.fround(value);
+    case "float64":
+      return value;
+    case "bool":
+      return value === 0 ? 0 : 1;
+    case "int32":
+      return Number.isNaN(value) ? 0 : Math.trunc(Math.min(Math.max(value, -(2 ** 31)), 2 ** 31 - 1));
+    case "uint8":
+      return value & 255;
+  }
+}
+
+/** The number that fills `node`, if it is a constant behind reshapes and broadcasts. */
+function fillValue(node: GraphNode): number | undefined {
+  let current = node as AnyNode;
+  while (current.op === "reshape" || current.op === "broadcast") current = current.inputs[0] as AnyNode;
+  return current.op === "constant" ? current.params.value : undefined;
+}
+
+function sliceOf(input: GraphNode, axis: number, begin: number, end: number): GraphNode<"slice"> {
+  const zeros = input.shape.map(() => 0);
+  const params = { begin: zeros.with(axis, begin), end: input.shape.with(axis, end), step: input.shape.map(() => 1) };
+  return new GraphNode("slice", [input], params, { shape: input.shape.with(axis, end - begin), dtype: input.dtype });
+}
+
+function keyOf(params: object): string {
+  return JSON.stringify(params, (_, value: unknown) =>
+    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `#${Object.is(value, -0) ? "-0" : value}` : value,
+  );
+}
