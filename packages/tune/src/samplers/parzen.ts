@@ -1,0 +1,310 @@
+// A Parzen estimator over the unit cube that gains and loses kernels in O(d · log n): truncated normals with the
+// bandwidths of Optuna 5 (the larger gap to a sorted neighbour), smoothed indicators for categories, one wide prior.
+import type { Random } from "../random/random.ts";
+import { cellCentre, cellOf, type UnitDimension } from "./history.ts";
+import { LOG_SQRT_2PI, normalCdf, truncatedNormal } from "./normal.ts";
+
+/** Kernels narrower than this are widened to it once there are a hundred (the "magic clip" 1 / min(100, 1 + kernels)). */
+const NARROWEST = 0.01;
+/** Terms below exp(−40) of the prior's cannot change a double. */
+const NEGLIGIBLE = -40;
+/** The latest observations count fully; older ones fade linearly (Bergstra et al. 2013). */
+const FULL_WEIGHT = 25;
+
+/** Rows of the unit cube; NaN marks coordinates that a row does not have. */
+export interface Rows { unit: Float64Array }
+
+export class ParzenEstimator {
+  /** Rows that carry a kernel, ascending. */
+  members: Int32Array = new Int32Array(64);
+  size = 0;
+  private readonly rows: Rows;
+  private readonly dimensions: readonly UnitDimension[];
+  private readonly width: number;
+  private readonly fading: boolean;
+  /** Per numeric dimension the members sorted by coordinate. */
+  private readonly order: Int32Array[];
+  private readonly counts: Int32Array;
+  private readonly stale: Uint8Array;
+  private deviation: Float64Array;
+  /** log of the kernel's normaliser per row and dimension. */
+  private normaliser: Float64Array;
+  /** Sum of `normaliser` over continuous dimensions. */
+  private constant: Float64Array;
+  /** Per ordered dimension: log mass of cell x under the kernel at cell m, for the deviation it was computed with. */
+  private readonly mass: (Float64Array | null)[];
+  private readonly massDeviation: (Float64Array | null)[];
+
+  /** `fading`: whether old kernels weigh less than the latest 25. */
+  constructor(rows: Rows, dimensions: readonly UnitDimension[], fading: boolean) {
+    this.rows = rows;
+    this.dimensions = dimensions;
+    this.width = dimensions.length;
+    this.fading = fading;
+    this.order = dimensions.map(() => new Int32Array(64));
+    this.counts = new Int32Array(this.width);
+    this.stale = new Uint8Array(this.width);
+    this.deviation = new Float64Array(64 * this.width);
+    this.normaliser = new Float64Array(64 * this.width);
+    this.constant = new Float64Array(64);
+    const tables = (): (Float64Array | null)[] =>
+      dimensions.map(({ kind, levels }) => (kind === "ordered" ? new Float64Array(levels * levels).fill(Number.NaN) : null));
+    this.mass = tables();
+    this.massDeviation = tables();
+  }
+
+  /** Puts a kernel on a row. */
+  add(row: number): void {
+    this.reserve(row + 1);
+    if (this.size === this.members.length) this.members = longer(this.members);
+    insert(this.members, this.size, upperBound(this.members, this.size, row), row);
+    this.size++;
+    for (let d = 0; d < this.width; d++) {
+      const u = this.rows.unit[row * this.width + d]!;
+      if (Number.isNaN(u)) continue;
+      const n = this.counts[d]!++;
+      if (this.dimensions[d]!.kind === "categorical") continue;
+      if (n === this.order[d]!.length) this.order[d] = longer(this.order[d]!);
+      const at = this.position(d, u, n);
+      insert(this.order[d]!, n, at, row);
+      if (n < 100) this.stale[d] = 1;
+      else for (let k = Math.max(0, at - 1); k <= Math.min(n, at + 1); k++) this.updateKernel(d, k);
+    }
+    this.updateConstant(row);
+  }
+
+  /** Takes the kernel off a row. */
+  remove(row: number): void {
+    const index = upperBound(this.members, this.size, row) - 1;
+    this.members.copyWithin(index, index + 1, this.size);
+    this.size--;
+    for (let d = 0; d < this.width; d++) {
+      const u = this.rows.unit[row * this.width + d]!;
+      if (Number.isNaN(u)) continue;
+      const n = --this.counts[d]!;
+      if (this.dimensions[d]!.kind === "categorical") continue;
+      const order = this.order[d]!;
+      let at = this.position(d, u, n + 1) - 1;
+      while (order[at] !== row) at--;
+      order.copyWithin(at, at + 1, n + 1);
+      if (n < 100) this.stale[d] = 1;
+      else for (let k = Math.max(0, at - 1); k <= Math.min(n - 1, at); k++) this.updateKernel(d, k);
+    }
+  }
+
+  /** Draws a point: a kernel by weight, then each coordinate from it; `active` says which coordinates the point has, given the earlier ones. */
+  sample(random: Random, out: Float64Array, active: (dimension: number, point: Float64Array) => boolean): void {
+    this.refresh();
+    const row = this.drawMember(random.uniform());
+    for (let d = 0; d < this.width; d++) {
+      const u = random.uniform();
+      out[d] = active(d, out) ? this.drawCoordinate(row, d, u) : Number.NaN;
+    }
+  }
+
+  /** Draws one coordinate from its own mixture, the other coordinates left aside. */
+  sampleCoordinate(random: Random, d: number): number {
+    this.refresh();
+    return this.drawCoordinate(this.drawMember(random.uniform()), d, random.uniform());
+  }
+
+  /** log density of a point; coordinates that are NaN do not take part. `only` restricts it to one coordinate. */
+  logDensity(x: Float64Array, only = -1): number {
+    this.refresh();
+    const { width, size, dimensions, deviation, constant, normaliser } = this;
+    const unit = this.rows.unit;
+    const from = only < 0 ? 0 : only, to = only < 0 ? width : only + 1;
+    let prior = 0;
+    let complete = true; // whether all continuous coordinates take part, so that `constant` applies
+    for (let d = from; d < to; d++) {
+      if (Number.isNaN(x[d]!)) complete = false;
+      else prior += logPrior(dimensions[d]!, x[d]!);
+    }
+    const kinds = this.kinds, cells = this.cells, match = this.match, mismatch = this.mismatch;
+    for (let d = from; d < to; d++) {
+      const { kind, levels } = dimensions[d]!;
+      if (Number.isNaN(x[d]!)) { kinds[d] = SKIP; continue; }
+      kinds[d] = kind === "continuous" ? CONTINUOUS : kind === "ordered" ? ORDERED : CATEGORICAL;
+      if (kind === "continuous") continue;
+      cells[d] = cellOf(dimensions[d]!, x[d]!);
+      const share = 1 / (this.counts[d]! + 1);
+      match[d] = Math.log((1 + share) / (1 + levels * share));
+      mismatch[d] = Math.log(share / (1 + levels * share));
+    }
+    const useConstant = only < 0 && complete;
+    let sum = 1, total = 1;
+    for (let i = 0; i < size; i++) {
+      const row = this.members[i]!;
+      const weight = this.weight(i);
+      total += weight;
+      const at = row * width;
+      let e = (useConstant ? constant[row]! : 0) - prior;
+      for (let d = from; d < to; d++) {
+        const kind = kinds[d]!;
+        if (kind === SKIP) continue;
+        const m = unit[at + d]!;
+        if (m !== m) continue; // the row lacks the coordinate: uniform
+        if (kind === CONTINUOUS) {
+          const z = (x[d]! - m) / deviation[at + d]!;
+          e -= 0.5 * z * z;
+          if (!useConstant) e += normaliser[at + d]!;
+        } else if (kind === ORDERED) e += this.logMass(d, cells[d]!, m, deviation[at + d]!, normaliser[at + d]!);
+        else e += cellOf(dimensions[d]!, m) === cells[d] ? match[d]! : mismatch[d]!;
+        // Every further term only subtracts, once the constants are in.
+        if (useConstant && e < NEGLIGIBLE) break;
+      }
+      if (e > NEGLIGIBLE) sum += weight * Math.exp(e);
+    }
+    return prior + Math.log(sum / total);
+  }
+  private readonly kinds = new Uint8Array(256);
+  private readonly cells = new Int32Array(256);
+  private readonly match = new Float64Array(256);
+  private readonly mismatch = new Float64Array(256);
+
+  private weight(i: number): number {
+    const n = this.size;
+    if (!this.fading || n < FULL_WEIGHT || i >= n - FULL_WEIGHT) return 1;
+    const ramp = n - FULL_WEIGHT;
+    return ramp === 1 ? 1 / n : 1 / n + (1 - 1 / n) * (i / (ramp - 1));
+  }
+
+  /** A member by weight, or −1 for the prior. */
+  private drawMember(u: number): number {
+    let total = 1;
+    for (let i = 0; i < this.size; i++) total += this.weight(i);
+    let left = u * total - 1;
+    if (left < 0) return -1;
+    for (let i = 0; i < this.size; i++) {
+      left -= this.weight(i);
+      if (left < 0) return this.members[i]!;
+    }
+    return this.size === 0 ? -1 : this.members[this.size - 1]!;
+  }
+
+  private drawCoordinate(row: number, d: number, u: number): number {
+    const dimension = this.dimensions[d]!;
+    const m = row < 0 ? Number.NaN : this.rows.unit[row * this.width + d]!;
+    if (dimension.kind === "categorical") {
+      const { levels } = dimension;
+      if (Number.isNaN(m)) return cellCentre(dimension, Math.min(levels - 1, Math.floor(u * levels)));
+      const share = 1 / (this.counts[d]! + 1);
+      const mixed = u * (1 + levels * share) - 1;
+      return mixed < 0 ? m : cellCentre(dimension, Math.min(levels - 1, Math.floor(mixed / share)));
+    }
+    // A row without the coordinate leaves it uniform; the prior is the truncated N(½, 1).
+    const value = row >= 0 && Number.isNaN(m) ? u : row < 0 ? truncatedNormal(0.5, 1, 0, 1, u) : truncatedNormal(m, this.deviation[row * this.width + d]!, 0, 1, u);
+    return dimension.kind === "continuous" ? value : cellCentre(dimension, cellOf(dimension, value));
+  }
+
+  /** log of the mass that the kernel at m gives to a cell, remembered per (cell, cell of m). */
+  private logMass(d: number, cell: number, m: number, deviation: number, normaliser: number): number {
+    const dimension = this.dimensions[d]!;
+    const key = cell * dimension.levels + cellOf(dimension, m);
+    if (this.massDeviation[d]![key] === deviation) return this.mass[d]![key]!;
+    const edges = dimension.edges!;
+    const value = Math.log(Math.max(interval((edges[cell]! - m) / deviation, (edges[cell + 1]! - m) / deviation), 1e-300)) + normaliser;
+    this.mass[d]![key] = value;
+    this.massDeviation[d]![key] = deviation;
+    return value;
+  }
+
+  /** After changes among fewer than a hundred kernels every bandwidth may differ, as the narrowest one does. */
+  private refresh(): void {
+    let changed = false;
+    for (let d = 0; d < this.width; d++) {
+      if (this.stale[d] === 0) continue;
+      for (let k = 0; k < this.counts[d]!; k++) this.updateKernel(d, k, false);
+      this.stale[d] = 0;
+      changed = true;
+    }
+    if (changed) for (let i = 0; i < this.size; i++) this.updateConstant(this.members[i]!);
+  }
+
+  private updateKernel(d: number, at: number, withConstant = true): void {
+    const order = this.order[d]!, n = this.counts[d]!, width = this.width, unit = this.rows.unit;
+    const row = order[at]!;
+    const m = unit[row * width + d]!;
+    const below = at > 0 ? m - unit[order[at - 1]! * width + d]! : 0;
+    const above = at < n - 1 ? unit[order[at + 1]! * width + d]! - m : 0;
+    const gap = n === 1 ? Math.max(m, 1 - m) : Math.max(below, above);
+    const deviation = Math.min(1, Math.max(gap, n + 2 < 100 ? 1 / (n + 2) : NARROWEST));
+    this.deviation[row * width + d] = deviation;
+    const inside = Math.log(interval(-m / deviation, (1 - m) / deviation));
+    this.normaliser[row * width + d] = this.dimensions[d]!.kind === "continuous" ? -Math.log(deviation) - LOG_SQRT_2PI - inside : -inside;
+    if (withConstant) this.updateConstant(row);
+  }
+
+  private updateConstant(row: number): void {
+    let sum = 0;
+    for (let d = 0; d < this.width; d++) {
+      if (this.dimensions[d]!.kind === "continuous" && !Number.isNaN(this.rows.unit[row * this.width + d]!)) sum += this.normaliser[row * this.width + d]!;
+    }
+    this.constant[row] = sum;
+  }
+
+  /** Where u belongs in the sorted order of dimension d, after its equals. */
+  private position(d: number, u: number, n: number): number {
+    const order = this.order[d]!, unit = this.rows.unit, width = this.width;
+    let low = 0, high = n;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (unit[order[middle]! * width + d]! <= u) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  private reserve(rows: number): void {
+    if (rows <= this.constant.length) return;
+    const capacity = Math.max(rows, 2 * this.constant.length);
+    const grown = (old: Float64Array, length: number): Float64Array => {
+      const array = new Float64Array(length);
+      array.set(old);
+      return array;
+    };
+    this.constant = grown(this.constant, capacity);
+    this.deviation = grown(this.deviation, capacity * this.width);
+    this.normaliser = grown(this.normaliser, capacity * this.width);
+  }
+}
+
+const SKIP = 0, CONTINUOUS = 1, ORDERED = 2, CATEGORICAL = 3;
+
+/** Φ(b) − Φ(a) for a ≤ b, from the tail that keeps digits. */
+function interval(a: number, b: number): number {
+  return a > 0 ? normalCdf(-a) - normalCdf(-b) : normalCdf(b) - normalCdf(a);
+}
+
+const PRIOR_MASS = interval(-0.5, 0.5);
+const LOG_PRIOR = -LOG_SQRT_2PI - Math.log(PRIOR_MASS);
+
+/** The prior kernel: N(½, 1) truncated to the unit interval, uniform over categories. */
+function logPrior(dimension: UnitDimension, u: number): number {
+  if (dimension.kind === "continuous") return LOG_PRIOR - 0.5 * (u - 0.5) ** 2;
+  if (dimension.kind === "categorical") return -Math.log(dimension.levels);
+  const cell = cellOf(dimension, u);
+  return Math.log(interval(dimension.edges![cell]! - 0.5, dimension.edges![cell + 1]! - 0.5) / PRIOR_MASS);
+}
+
+function longer(old: Int32Array): Int32Array {
+  const array = new Int32Array(old.length * 2);
+  array.set(old);
+  return array;
+}
+
+function insert(array: Int32Array, length: number, at: number, value: number): void {
+  array.copyWithin(at + 1, at, length);
+  array[at] = value;
+}
+
+/** First index whose value exceeds `value`. */
+function upperBound(array: Int32Array, length: number, value: number): number {
+  let low = 0, high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (array[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
