@@ -1,0 +1,50 @@
+// Where the threads of a device meet: the first bytes of its memory, and what each word says.
+// Words that different threads write lie 128 bytes apart, so that none waits for another's cache line.
+
+/** Indices of 32-bit words from the start of memory; times are in the unit their name says. */
+export interface ControlLayout {
+  /** Counts commands in the high 24 bits; the low 8 are the number of threads that take part. Written last. */
+  readonly epoch: number;
+  /** The command: which program to run, and its table of addresses. */
+  readonly program: number;
+  readonly table: number;
+  /** Threads that sleep on `epoch`; only then is a notification worth its system call. */
+  readonly idleSleepers: number;
+  /** Threads that wait for commands or work on one. */
+  readonly ready: number;
+  /** The barrier: arrivals, its generation (−1: broken by a failed thread), sleepers on the generation. */
+  readonly arrived: number;
+  readonly generation: number;
+  readonly barrierSleepers: number;
+  /** The first failure since it was last cleared: thread + 1, the length of its message, then one character a word. */
+  readonly failure: number;
+  readonly failureLength: number;
+  /** completed + thread: the last epoch this thread is done with. */
+  readonly completed: number;
+  /** First byte that buffers may use. */
+  readonly end: number;
+  /** How long an idle thread spins before it sleeps: it must outlast the gap between two steps of a training loop. */
+  readonly idleSpinMilliseconds: number;
+  /** Rounds of the barrier's loop before it sleeps: at least 50 µs, or threads sleep past each other's 20 µs wake-ups. */
+  readonly barrierSpins: number;
+  /** Seconds at a barrier after which the missing thread counts as lost. */
+  readonly barrierSeconds: number;
+}
+
+export const controlLayout: ControlLayout = {
+  epoch: 32, program: 33, table: 34,
+  idleSleepers: 64,
+  ready: 96,
+  arrived: 128,
+  generation: 160,
+  barrierSleepers: 192,
+  failure: 224, failureLength: 225,
+  completed: 512,
+  end: 4096,
+  idleSpinMilliseconds: 0.2,
+  barrierSpins: 32_768,
+  barrierSeconds: 60,
+};
+
+/** Most threads a device uses. */
+export const maximumThreads = 64;

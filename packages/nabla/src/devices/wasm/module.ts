@@ -1,0 +1,188 @@
+// A program as one WebAssembly module: run(table, thread, threads) executes all kernels, with barriers between phases.
+// Each thread takes its fixed share of every kernel's units; what is too small to share runs on one thread, without a barrier.
+import type { IrFunction, LoweredKernel } from "../../kernels/ir.ts";
+import { Code, type MemoryImport, ModuleAssembler } from "./assemble.ts";
+import { controlLayout as control } from "./control.ts";
+import { printFunctions, type WasmFeatures } from "./print.ts";
+
+/** Kernels cheaper than this (nanoseconds) run on one thread. */
+const splitKernel = 2_000;
+/** Phases cheaper than this do not pay for their barrier and for moving cache lines between cores. */
+const splitPhase = 5_000;
+/** Nanoseconds of shared work that pay for one more thread. */
+const workPerThread = 20_000;
+
+/** A compiled program before the engine sees it. */
+export interface ProgramModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Threads worth using. */
+  readonly threads: number;
+  /** Bytes of scratch a thread needs. */
+  readonly scratchBytes: number;
+}
+
+export interface ModuleOptions {
+  readonly features: WasmFeatures;
+  readonly sharedMemory: boolean;
+  /** Threads the device could use. */
+  readonly threads: number;
+}
+
+/** The memory every module imports. */
+export function memoryImport(shared: boolean): MemoryImport {
+  return { module: "nabla", name: "memory", minimum: 1, maximum: 65_536, shared };
+}
+
+/** Kernels that threads share, in phases. The address table holds one entry a buffer, then one scratch area a thread. */
+export function buildModule(
+  kernels: readonly LoweredKernel[],
+  phases: readonly (readonly number[])[],
+  bufferCount: number,
+  { features, sharedMemory, threads }: ModuleOptions,
+): ProgramModule {
+  const module = new ModuleAssembler(memoryImport(sharedMemory));
+  const plan = phases.map((phase) => planPhase(phase.map((index) => kernels[index]!)));
+  const sharedWork = plan.reduce((total, phase) => total + (phase.shared ? phase.cost : 0), 0);
+  const worth = sharedMemory ? Math.max(1, Math.min(threads, Math.floor(sharedWork / workPerThread))) : 1;
+  const scratchBytes = kernels.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), 0);
+
+  const indices = printFunctions(module, kernels.map((kernel) => kernel.entry), features);
+  const run = new RunWriter(indices, scratchBytes > 0 ? bufferCount : undefined);
+  if (worth === 1) {
+    for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
+  } else {
+    const barrier = addBarrier(module);
+    plan.forEach((phase, index) => {
+      const previous = plan[index - 1];
+      if (previous !== undefined && (previous.shared || phase.shared)) run.barrier(barrier);
+      if (phase.shared) phase.kernels.forEach((kernel, position) => (isSplit(kernel) ? run.share(kernel) : run.onThread(kernel, position)));
+      else for (const kernel of phase.kernels) run.onThread(kernel, 0);
+    });
+    run.barrier(barrier);
+  }
+  module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: RunWriter.locals, code: run.code }));
+  return { bytes: module.finish(), threads: worth, scratchBytes };
+}
+
+interface PlannedPhase {
+  readonly kernels: readonly LoweredKernel[];
+  readonly cost: number;
+  readonly shared: boolean;
+}
+
+function planPhase(kernels: readonly LoweredKernel[]): PlannedPhase {
+  const busy = kernels.filter((kernel) => kernel.units > 0);
+  const cost = busy.reduce((total, kernel) => total + kernel.cost, 0);
+  return { kernels: busy, cost, shared: cost >= splitPhase && (busy.length > 1 || busy.some(isSplit)) };
+}
+
+function isSplit(kernel: LoweredKernel): boolean {
+  return kernel.units > 1 && kernel.cost >= splitKernel;
+}
+
+const table = 0;
+const thread = 1;
+const threads = 2;
+const share = 3;
+const rest = 4;
+const start = 5;
+
+/** Writes the body of `run`. */
+class RunWriter {
+  static readonly locals = ["i32", "i32", "i32"] as const;
+  readonly code: Code = new Code();
+  readonly #functions: ReadonlyMap<IrFunction, number>;
+  readonly #scratchEntry: number | undefined;
+
+  constructor(functions: ReadonlyMap<IrFunction, number>, scratchEntry: number | undefined) {
+    this.#functions = functions;
+    this.#scratchEntry = scratchEntry;
+  }
+
+  /** All units, on whoever runs this. */
+  whole(kernel: LoweredKernel): void {
+    this.#call(kernel, () => this.code.i32Const(0).i32Const(kernel.units));
+  }
+
+  /** All units, on thread `position` modulo the number of threads. */
+  onThread(kernel: LoweredKernel, position: number): void {
+    this.code.i32Const(position).localGet(threads).op("i32.rem_u").localGet(thread).op("i32.eq").if();
+    this.whole(kernel);
+    this.code.op("end");
+  }
+
+  /** Units [share·thread + min(thread, rest), …): the first `rest` threads take one more. */
+  share(kernel: LoweredKernel): void {
+    const { code } = this;
+    code.i32Const(kernel.units).localGet(threads).op("i32.div_u").localSet(share);
+    code.i32Const(kernel.units).localGet(threads).op("i32.rem_u").localSet(rest);
+    code.localGet(share).localGet(thread).op("i32.mul");
+    code.localGet(thread).localGet(rest).localGet(thread).localGet(rest).op("i32.lt_u").op("select").op("i32.add").localSet(start);
+    this.#call(kernel, () => {
+      code.localGet(start);
+      code.localGet(start).localGet(share).op("i32.add").localGet(thread).localGet(rest).op("i32.lt_u").op("i32.add");
+    });
+  }
+
+  barrier(index: number): void {
+    this.code.localGet(threads).i32Const(1).op("i32.gt_u").if().localGet(threads).call(index).op("end");
+  }
+
+  #call(kernel: LoweredKernel, pushRange: () => void): void {
+    const { code } = this;
+    code.localGet(table);
+    pushRange();
+    if (this.#scratchEntry === undefined) code.i32Const(0);
+    else code.localGet(table).localGet(thread).i32Const(2).op("i32.shl").op("i32.add").memory("i32.load", 4 * this.#scratchEntry);
+    code.call(this.#functions.get(kernel.entry)!);
+  }
+}
+
+/**
+ * barrier(threads): the last to arrive opens the next generation, the others spin on it, then sleep.
+ * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
+ */
+function addBarrier(module: ModuleAssembler): number {
+  const parties = 0;
+  const generation = 1;
+  const left = 2;
+  const code = new Code();
+  const loadGeneration = (): Code => code.i32Const(4 * control.generation).memory("i32.atomic.load");
+  const trapIfBroken = (): void => {
+    loadGeneration().i32Const(0).op("i32.lt_s").if().op("unreachable").op("end");
+  };
+  const changed = (): Code => loadGeneration().localGet(generation).op("i32.ne");
+
+  loadGeneration().localSet(generation);
+  trapIfBroken();
+  code.i32Const(4 * control.arrived).i32Const(1).memory("i32.atomic.rmw.add").i32Const(1).op("i32.add").localGet(parties).op("i32.eq").if();
+  code.i32Const(4 * control.arrived).i32Const(0).memory("i32.atomic.store");
+  code.i32Const(4 * control.generation).localGet(generation).i32Const(1).op("i32.add").i32Const(0x7fffffff).op("i32.and").memory("i32.atomic.store");
+  code.i32Const(4 * control.barrierSleepers).memory("i32.atomic.load").if();
+  code.i32Const(4 * control.generation).i32Const(-1).memory("memory.atomic.notify").op("drop");
+  code.op("end");
+  code.op("return");
+  code.op("end");
+
+  code.i32Const(control.barrierSpins).localSet(left);
+  code.block().loop();
+  changed().branchIf(1);
+  code.localGet(left).i32Const(1).op("i32.sub").localTee(left).branchIf(0);
+  code.op("end");
+
+  code.i32Const(4 * control.barrierSleepers).i32Const(1).memory("i32.atomic.rmw.add").op("drop");
+  code.i32Const(control.barrierSeconds).localSet(left);
+  code.block().loop();
+  changed().branchIf(1);
+  code.localGet(left).op("i32.eqz").if().op("unreachable").op("end");
+  code.i32Const(4 * control.generation).localGet(generation);
+  code.byte(0x42).signed(1e9); // i64.const: one second in nanoseconds
+  // wait32 gives 2 when the second has passed.
+  code.memory("memory.atomic.wait32").i32Const(2).op("i32.eq").if();
+  code.localGet(left).i32Const(1).op("i32.sub").localSet(left);
+  code.op("end").branch(0).op("end").op("end");
+  code.i32Const(4 * control.barrierSleepers).i32Const(1).memory("i32.atomic.rmw.sub").op("drop");
+  code.op("end");
+  trapIfBroken();
+  return module.addFunction({ parameters: ["i32"], results: [], locals: ["i32", "i32"], code });
+}

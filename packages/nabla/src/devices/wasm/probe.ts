@@ -1,0 +1,116 @@
+// What the WebAssembly of this platform can do, found by validating and timing instead of by names and versions.
+// The one timing: whether pairs of vectors fuse into 256-bit registers (V8's revectorize), which decides the tile of products.
+import { add, f32, FunctionBuilder, get, i32, load, loadSplat, madd } from "../../kernels/build.ts";
+import type { IrFunction } from "../../kernels/ir.ts";
+import { PlatformError } from "../errors.ts";
+import { Code, ModuleAssembler } from "./assemble.ts";
+import type { Host } from "./host.ts";
+import { memoryImport } from "./module.ts";
+import { printFunctions } from "./print.ts";
+
+/** What the generators and `nabla doctor` need to know. */
+export interface Capabilities {
+  readonly relaxedSimd: boolean;
+  /** Columns of a product's tile, in floats. */
+  readonly tileColumns: 8 | 16;
+  /** Speed of 6×16 tiles over that of 6×8, where it was measured. */
+  readonly tileRatio: number | undefined;
+  /** Vectors of 128 bits are fused in pairs. */
+  readonly revectorized: boolean;
+  readonly probeMilliseconds: number;
+}
+
+const known = new WeakMap<Host, Capabilities>();
+
+/** Probes `host` once; throws {@link PlatformError} without SIMD. */
+export function probeCapabilities(host: Host): Capabilities {
+  let capabilities = known.get(host);
+  if (capabilities === undefined) known.set(host, (capabilities = probe(host)));
+  return capabilities;
+}
+
+function probe(host: Host): Capabilities {
+  const begin = performance.now();
+  if (typeof WebAssembly === "undefined" || !validates((code) => code.i32Const(0).op("i32x4.splat").op("drop"))) {
+    throw new PlatformError(
+      `${host.name} has no WebAssembly SIMD.`,
+      "Use Node 22.18 or newer, or a browser of 2023 or newer (Chrome 91, Firefox 89, Safari 16.4).",
+    );
+  }
+  const relaxedSimd = validates((code) => {
+    const one = (): Code => code.f32Const(1).op("f32x4.splat");
+    one();
+    one();
+    one();
+    code.op("f32x4.relaxed_madd").op("drop");
+  });
+  const tileRatio = host.synchronous ? compareTiles(host, relaxedSimd) : undefined;
+  const revectorized = tileRatio !== undefined && tileRatio > 1.15;
+  return { relaxedSimd, tileRatio, revectorized, tileColumns: revectorized ? 16 : 8, probeMilliseconds: performance.now() - begin };
+}
+
+function validates(write: (code: Code) => void): boolean {
+  const module = new ModuleAssembler(memoryImport(false));
+  const code = new Code();
+  write(code);
+  module.addFunction({ parameters: [], results: [], locals: [], code });
+  return WebAssembly.validate(module.finish());
+}
+
+const depth = 256;
+const repeats = 64;
+const rounds = 5;
+
+/** Time of 6×8 over 6×16 tiles for as many multiply-adds; the best of a few rounds each, in turn. */
+function compareTiles(host: Host, relaxedSimd: boolean): number {
+  const module = new ModuleAssembler(memoryImport(false));
+  const tiles = [tile(8), tile(16)];
+  const indices = printFunctions(module, tiles, { relaxedSimd });
+  for (const fn of tiles) module.exportFunction(fn.name, indices.get(fn)!);
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: 2 });
+  const { exports } = new WebAssembly.Instance(host.compileModule(module.finish()), { nabla: { memory } });
+  const time = (name: string, count: number): number => {
+    const run = exports[name] as (count: number) => void;
+    const begin = performance.now();
+    run(count);
+    return performance.now() - begin;
+  };
+  let narrow = Infinity;
+  let wide = Infinity;
+  for (let round = 0; round < rounds; round++) {
+    narrow = Math.min(narrow, time("tile8", 2 * repeats));
+    wide = Math.min(wide, time("tile16", repeats));
+  }
+  return narrow / wide;
+}
+
+/** `count` times a product of a packed 6×depth panel with a packed depth×columns one, in memory as it is. */
+function tile(columns: number): IrFunction {
+  const rows = 6;
+  const vectors = columns / 4;
+  const aBytes = 4 * rows * depth;
+  const bBytes = 4 * columns * depth;
+  const fn = new FunctionBuilder(`tile${columns}`);
+  const count = fn.parameter("count");
+  fn.loop("repeat", 0, count, 1, () => {
+    const sums = Array.from({ length: rows * vectors }, (_, index) => fn.variable(`c${index}`, f32(0, 4)));
+    const a = fn.variable("a", i32(0));
+    const b = fn.variable("b", i32(aBytes));
+    fn.loop("k", 0, depth, 4, () => {
+      for (let step = 0; step < 4; step++) {
+        const right = Array.from({ length: vectors }, (_, v) => fn.let(`b${v}`, load("f32", get(b), 4 * (step * columns + 4 * v), 4)));
+        for (let row = 0; row < rows; row++) {
+          const left = fn.let("a", loadSplat("f32", get(a), 4 * (step * rows + row), 4));
+          right.forEach((value, v) => {
+            const sum = sums[row * vectors + v]!;
+            fn.set(sum, madd(left, value, get(sum)));
+          });
+        }
+      }
+      fn.set(a, add(get(a), 4 * 4 * rows));
+      fn.set(b, add(get(b), 4 * 4 * columns));
+    });
+    sums.forEach((sum, index) => fn.store("f32", i32(aBytes + bBytes), get(sum), 16 * index));
+  });
+  return fn.finish();
+}

@@ -1,0 +1,82 @@
+// Node as the platform of the wasm device: worker threads, and V8 told to compile at once and to its best.
+// Imported by Node's entry only.
+import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import { PlatformError } from "../devices/errors.ts";
+import type { Host, HostWorker, WorkerEvents } from "../devices/wasm/host.ts";
+import { ValueError } from "../ops/errors.ts";
+
+/**
+ * What V8 is told around a compilation, and what it is told after.
+ * Optimising at construction means no slow first steps; inlining must be off without Liftoff, or V8 14 aborts for want of its feedback;
+ * revectorize fuses pairs of 128-bit vectors into 256-bit ones.
+ */
+const compileFlags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-inlining"];
+const restoredFlags = ["--no-experimental-wasm-revectorize", "--liftoff", "--wasm-lazy-compilation", "--wasm-inlining"];
+
+/** Gives a worker's source its port; the source and `)(port);` follow. */
+const workerPrologue = `"use strict";
+const { parentPort } = require("node:worker_threads");
+const port = {
+  post: (message, transfer) => parentPort.postMessage(message, transfer),
+  listen: (handler) => parentPort.on("message", handler),
+};
+(`;
+
+/** The platform; throws {@link PlatformError} on Node below 22.18. */
+export function nodeHost(): Host {
+  checkVersion(process.versions.node);
+  return {
+    name: `Node ${process.versions.node} (V8 ${process.versions.v8}, ${process.platform} ${process.arch})`,
+    synchronous: true,
+    threads: threadCount(process.env["NABLA_NUM_THREADS"], availableParallelism()),
+    sharedMemory: true,
+    compileModule,
+    spawn,
+  };
+}
+
+/** Throws {@link PlatformError} for a Node that is too old. */
+export function checkVersion(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > 22 || (major === 22 && minor >= 18)) return;
+  throw new PlatformError(`nabla needs Node 22.18 or newer, and this is Node ${version}.`, "Install a current Node (https://nodejs.org), or add it to your project: npm install --save-dev node@24.");
+}
+
+/** NABLA_NUM_THREADS where it is set, else what the process may use. */
+export function threadCount(setting: string | undefined, available: number): number {
+  if (setting === undefined || setting === "") return available;
+  const count = Number(setting);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new ValueError(`NABLA_NUM_THREADS is "${setting}".`, "Set it to a whole number from 1, or leave it unset.");
+  }
+  return count;
+}
+
+function compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  for (const flag of compileFlags) setFlagsFromString(flag);
+  try {
+    return new WebAssembly.Module(bytes);
+  } finally {
+    for (const flag of restoredFlags) setFlagsFromString(flag);
+  }
+}
+
+function spawn(source: string, events: WorkerEvents): HostWorker {
+  const worker = new Worker(`${workerPrologue}${source})(port);`, { eval: true, execArgv: [], stdin: false });
+  let terminated = false;
+  worker.on("message", events.message);
+  worker.on("error", (error) => events.failed(String(error)));
+  worker.on("exit", (code) => {
+    if (!terminated) events.failed(`it exited with code ${code}`);
+  });
+  worker.unref();
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    terminate() {
+      terminated = true;
+      void worker.terminate();
+    },
+  };
+}
