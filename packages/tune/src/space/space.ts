@@ -1,7 +1,7 @@
 // A flat search space: named parameters, who is active under which choice, and input constraints. Samplers see
 // only this form; the typed builder and define-by-run trials both end in it.
 import { SpaceError } from "../study/errors.ts";
-import { cardinality, fromUnit, internalWidth, toUnit, unitWidth, type Distribution, type Internal, type ParameterValue } from "./distribution.ts";
+import { cardinality, fromUnit, internalWidth, toUnit, unitWidth, valueAt, type Distribution, type Internal, type ParameterValue } from "./distribution.ts";
 
 /** The parameter is active only when categorical `parameter` is active and takes its choice number `choice`. */
 export interface Condition { readonly parameter: string; readonly choice: number }
@@ -94,6 +94,27 @@ export class SearchSpace {
       for (const [name, coefficient] of constraint.coefficients) sum += coefficient * Number(assignment.get(name) ?? 0);
       return sum <= constraint.bound;
     });
+  }
+
+  /** Every configuration of a finite space that satisfies the constraints, in lexicographic order. */
+  *configurations(): Generator<Map<string, Internal>> {
+    yield* this.complete(0, new Map());
+  }
+
+  private *complete(from: number, partial: Map<string, Internal>): Generator<Map<string, Internal>> {
+    let at = from;
+    while (at < this.parameters.length && !this.isActive(this.parameters[at]!, partial)) at++;
+    const spec = this.parameters[at];
+    if (spec === undefined) {
+      const assignment = new Map(partial);
+      if (this.satisfies(assignment)) yield assignment;
+      return;
+    }
+    for (let i = 0, n = cardinality(spec.distribution); i < n; i++) {
+      partial.set(spec.name, valueAt(spec.distribution, i));
+      yield* this.complete(at + 1, partial);
+    }
+    partial.delete(spec.name);
   }
 
   /** Number of configurations, constraints not counted; Infinity when some parameter is continuous. */

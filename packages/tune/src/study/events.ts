@@ -17,16 +17,14 @@ export interface EnqueueEvent {
   readonly type: "enqueue"; readonly trial: number; readonly time: number; readonly fixed: Readonly<Record<string, Json>>;
   readonly parent?: number; readonly checkpoint?: Checkpoint; readonly attributes?: Readonly<Record<string, Json>>;
 }
-/** A trial is created for a worker, who holds the lease `fence` until `expires` (ms since 1970). */
+/** A trial is created for a worker `owner`, who holds its lease with fence 1. */
 export interface AskEvent {
-  readonly type: "ask"; readonly trial: number; readonly time: number; readonly owner: string; readonly expires: number;
+  readonly type: "ask"; readonly trial: number; readonly time: number; readonly owner: string;
   /** Finished trials the sampler saw; makes a replay exact. */
   readonly watermark: number;
 }
 /** A waiting trial goes to a worker under a new fence. */
-export interface ClaimEvent { readonly type: "claim"; readonly trial: number; readonly time: number; readonly owner: string; readonly fence: number; readonly expires: number }
-/** The lease of a running trial is prolonged. */
-export interface RenewEvent { readonly type: "renew"; readonly trial: number; readonly expires: number }
+export interface ClaimEvent { readonly type: "claim"; readonly trial: number; readonly time: number; readonly owner: string; readonly fence: number }
 /** Parameters of a running trial get their values. */
 export interface ParametersEvent { readonly type: "parameters"; readonly trial: number; readonly values: Readonly<Record<string, JsonInternal>> }
 export interface ReportEvent {
@@ -54,7 +52,7 @@ export interface LateEvent {
 }
 
 export type StudyEvent =
-  | CreateEvent | DeclareEvent | EnqueueEvent | AskEvent | ClaimEvent | RenewEvent | ParametersEvent | ReportEvent | ConstraintEvent
+  | CreateEvent | DeclareEvent | EnqueueEvent | AskEvent | ClaimEvent | ParametersEvent | ReportEvent | ConstraintEvent
   | AttributeEvent | NoteEvent | FinishEvent | PauseEvent | RequeueEvent | LateEvent;
 
 /** Internal values in their JSON form. */

@@ -10,8 +10,8 @@ const STATE_NAMES: readonly TrialStateName[] = ["RUNNING", "COMPLETE", "PRUNED",
 const NO_REPORTS: Reports = { length: 0, steps: [], metrics: new Map() };
 const NO_ATTRIBUTES: ReadonlyMap<string, Json> = new Map();
 
-/** Who may tell a trial, and until when. */
-export interface Lease { readonly owner: string; readonly fence: number; readonly expires: number }
+/** Who may tell a trial. When a lease ends is for the executor or the shared storage to judge, by their clocks. */
+export interface Lease { readonly owner: string; readonly fence: number }
 
 /** A result that came after its lease was lost. */
 export type LateResult = Omit<LateEvent, "type">;
@@ -117,11 +117,6 @@ export class StudyState implements StudyView {
       case "enqueue": return this.applyEnqueue(event);
       case "ask": return this.applyAsk(event);
       case "claim": return this.applyClaim(event);
-      case "renew": {
-        const record = this.record(event.trial);
-        if (record.lease !== null) record.lease = { ...record.lease, expires: event.expires };
-        return;
-      }
       case "parameters": return this.applyParameters(event.trial, event.values);
       case "report": return this.applyReport(event);
       case "constraint": return this.applyConstraint(event.trial, event.name, event.value);
@@ -224,13 +219,13 @@ export class StudyState implements StudyView {
     return this.commonSpace;
   }
 
-  /** Whether every configuration of a finite joint space is known; false when trials differ in their parameters. */
+  /** Whether every configuration of a finite joint space is known or being evaluated; false when trials differ in their parameters. */
   get exhausted(): boolean {
     if (this.noisy) return false;
     const space = this.jointSpace;
     if (space.parameters.length === 0 || this.points.size === 0 || space.constraints.length > 0) return false;
     if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
-    return space.cardinality() <= this.points.size;
+    return space.cardinality() <= this.points.size + this.running.length;
   }
 
   trial(number: number): FrozenTrial {
@@ -337,7 +332,7 @@ export class StudyState implements StudyView {
     record.attempt = 1;
     record.fence = 1;
     record.watermark = event.watermark;
-    record.lease = { owner: event.owner, fence: 1, expires: event.expires };
+    record.lease = { owner: event.owner, fence: 1 };
     this.states[event.trial] = TrialState.RUNNING;
     this.running.push(event.trial);
     this.evaluations++;
@@ -351,7 +346,7 @@ export class StudyState implements StudyView {
     record.started ??= event.time;
     record.attempt++;
     record.fence = event.fence;
-    record.lease = { owner: event.owner, fence: event.fence, expires: event.expires };
+    record.lease = { owner: event.owner, fence: event.fence };
     this.move(event.trial, TrialState.RUNNING);
   }
 
@@ -420,6 +415,7 @@ export class StudyState implements StudyView {
 
   private remember(trial: number): void {
     const assignment = this.assignment(trial);
+    if (assignment.size === 0) return;
     const key = pointKey(assignment);
     if (!this.points.has(key)) this.points.set(key, trial);
     this.pointSizes.add(assignment.size);

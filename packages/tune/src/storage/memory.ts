@@ -1,0 +1,85 @@
+// Studies that live as long as the process: the state itself, and the events for whoever wants to replay them.
+import { StudyError } from "../study/errors.ts";
+import type { CreateEvent, StudyEvent } from "../study/events.ts";
+import { StudyState } from "../study/state.ts";
+import type { Emit, Storage, StudyStore } from "./storage.ts";
+
+export class MemoryStorage implements Storage {
+  readonly address = "memory:";
+  private readonly studies = new Map<string, MemoryStore>();
+
+  create(event: CreateEvent): Promise<StudyStore> {
+    if (this.studies.has(event.name)) return Promise.reject(studyExists(event.name, this.address));
+    const store = new MemoryStore();
+    store.append(event);
+    this.studies.set(event.name, store);
+    return Promise.resolve(store);
+  }
+
+  load(name: string | undefined): Promise<StudyStore> {
+    try {
+      return Promise.resolve(this.studies.get(chooseStudy([...this.studies.keys()], name, this.address))!);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  names(): Promise<readonly string[]> {
+    return Promise.resolve([...this.studies.keys()]);
+  }
+
+  async remove(name: string): Promise<void> {
+    this.studies.delete(chooseStudy(await this.names(), name, this.address));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A study in memory; `events` is its whole history. */
+export class MemoryStore implements StudyStore {
+  readonly state: StudyState = new StudyState();
+  readonly shared = false;
+  readonly events: StudyEvent[] = [];
+
+  refresh(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async transact<R>(_durable: boolean, change: (emit: Emit) => R): Promise<R> {
+    return change((event) => { this.append(event); });
+  }
+
+  append(event: StudyEvent): void {
+    this.state.apply(event);
+    this.events.push(event);
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  expired(): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** The study meant by `name`, or the only one; throws StudyError otherwise. */
+export function chooseStudy(names: readonly string[], name: string | undefined, address: string): string {
+  const list = names.length === 0 ? "it has no studies" : `it has ${names.map((n) => `"${n}"`).join(", ")}`;
+  if (name === undefined) {
+    if (names.length === 1) return names[0]!;
+    throw new StudyError(`${address}: ${list}; ${names.length === 0 ? "create one with createStudy" : "say which with `name`"}.`);
+  }
+  if (!names.includes(name)) throw new StudyError(`${address} has no study "${name}"; ${list}.`);
+  return name;
+}
+
+export function studyExists(name: string, address: string): StudyError {
+  return new StudyError(`${address} already has a study "${name}"; continue it with loadStudy or \`ifExists: "load"\`, or choose another name.`);
+}
