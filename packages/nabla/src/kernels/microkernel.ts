@@ -1,0 +1,130 @@
+// The inner loop of a matrix product: a tile of C kept in registers while K runs (Goto and van de Geijn 2008, BLIS).
+// Everything about the shape but the tile is a parameter, so all products of a program share these functions.
+import { FunctionBuilder, add, constant, get, i32, load, loadSplat, madd, mul, cellBytes, binary } from "./build.ts";
+import type { Expr, IrFunction, Local } from "./ir.ts";
+
+/** Element type and vector length of a product. */
+export interface Precision {
+  readonly cell: "f32" | "f64";
+  readonly lanes: number;
+}
+
+/**
+ * Where element (row, k) of A's strip is: "packed" k-major without gaps, "rows" at row·aStride with k contiguous,
+ * "columns" at k·aStride with rows contiguous (aStride in bytes).
+ */
+export type LayoutA = "packed" | "rows" | "columns";
+
+/** Where the panel of B is: "packed" k-major without gaps, "rows" at k·bStride (bytes) with columns contiguous. */
+export type LayoutB = "packed" | "rows";
+
+const known = new Map<string, IrFunction>();
+
+/** Makes each function once, so that a module which uses it in many places holds it once. */
+export function shared(name: string, make: (name: string) => IrFunction): IrFunction {
+  let fn = known.get(name);
+  if (fn === undefined) {
+    fn = make(name);
+    known.set(name, fn);
+  }
+  return fn;
+}
+
+const unroll = 4;
+
+/**
+ * C[rows, vectors·lanes] ← (accumulate ≠ 0 ? C : 0) + A·B over kc steps.
+ * Parameters: a, b, c, cStride (bytes between rows of C), kc, accumulate, aStride, bStride (unused by packed layouts).
+ */
+export function microKernel({ cell, lanes }: Precision, rows: number, vectors: number, layoutA: LayoutA, layoutB: LayoutB): IrFunction {
+  return shared(`gemm_${cell}_${rows}x${vectors * lanes}_${layoutA}_${layoutB}`, (name) => {
+    const bytes = cellBytes[cell];
+    const vectorBytes = bytes * lanes;
+    const f = new FunctionBuilder(name);
+    const a = f.parameter("a");
+    const b = f.parameter("b");
+    const c = f.parameter("c");
+    const cStride = f.parameter("cStride");
+    const kc = f.parameter("kc");
+    const accumulate = f.parameter("accumulate");
+    const aStride = f.parameter("aStride");
+    const bStride = f.parameter("bStride");
+
+    // Only packed strips advance by a constant, which then becomes an immediate of the unrolled loads.
+    const pointersA = Array.from({ length: layoutA === "rows" ? rows : 1 }, (_, row) => f.variable(`a${row}`, add(a, mul(aStride, row))));
+    const pointerB = f.variable("b0", b);
+    const tile: Local[][] = Array.from({ length: rows }, (_, row) =>
+      Array.from({ length: vectors }, (_unused, vector) => f.variable(`c${row}_${vector}`, constant(cell, 0, lanes))),
+    );
+    const elementA = (row: number, step: number): Expr => {
+      switch (layoutA) {
+        case "packed":
+          return loadSplat(cell, get(pointersA[0]!), (step * rows + row) * bytes, lanes);
+        case "rows":
+          return loadSplat(cell, get(pointersA[row]!), step * bytes, lanes);
+        case "columns":
+          return loadSplat(cell, get(pointersA[0]!), row * bytes, lanes);
+      }
+    };
+    const multiply = (steps: number): void => {
+      for (let step = 0; step < steps; step++) {
+        const stepB = layoutB === "packed" ? step * vectors : 0;
+        const vectorB = (vector: number): Expr => load(cell, get(pointerB), (stepB + vector) * vectorBytes, lanes);
+        const rowB = Array.from({ length: vectors }, (_, vector) => (rows === 1 ? vectorB(vector) : f.let(`b_${vector}`, vectorB(vector))));
+        tile.forEach((rowC, row) => {
+          const element = f.let(`a_${row}`, elementA(row, step));
+          rowC.forEach((accumulator, vector) => f.set(accumulator, madd(element, rowB[vector]!, get(accumulator))));
+        });
+        if (layoutA === "columns") f.set(pointersA[0]!, add(get(pointersA[0]!), aStride));
+        if (layoutB === "rows") f.set(pointerB, add(get(pointerB), bStride));
+      }
+      if (layoutA !== "columns") for (const pointer of pointersA) f.set(pointer, add(get(pointer), steps * bytes * (layoutA === "packed" ? rows : 1)));
+      if (layoutB === "packed") f.set(pointerB, add(get(pointerB), steps * vectors * vectorBytes));
+    };
+    const whole = f.let("whole", binary("and", kc, -unroll));
+    f.loop("k", 0, whole, unroll, () => multiply(unroll));
+    f.loop("k", whole, kc, 1, () => multiply(1));
+
+    const pointersC = tile.map((_, row) => f.variable(`row${row}`, add(c, mul(cStride, row))));
+    f.if(binary("ne", accumulate, i32(0)), () => {
+      tile.forEach((rowC, row) =>
+        rowC.forEach((accumulator, vector) =>
+          f.set(accumulator, binary("add", load(cell, get(pointersC[row]!), vector * vectorBytes, lanes), get(accumulator))),
+        ),
+      );
+    });
+    tile.forEach((rowC, row) =>
+      rowC.forEach((accumulator, vector) => f.store(cell, get(pointersC[row]!), get(accumulator), vector * vectorBytes)),
+    );
+    return f.finish();
+  });
+}
+
+/**
+ * C[rows, columns] ← (accumulate ≠ 0 ? C : 0) + tile, of rows `padded` elements apart.
+ * Parameters: tile, c, cStride (bytes), accumulate. For panels whose last vector passes the edge of C.
+ */
+export function copyTile({ cell, lanes }: Precision, rows: number, columns: number, padded: number): IrFunction {
+  return shared(`tile_${cell}_${rows}x${columns}_of_${padded}`, (name) => {
+    const bytes = cellBytes[cell];
+    const f = new FunctionBuilder(name);
+    const tile = f.parameter("tile");
+    const row = f.variable("row", f.parameter("c"));
+    const cStride = f.parameter("cStride");
+    const accumulate = f.parameter("accumulate");
+    const pieces: { readonly column: number; readonly lanes: number }[] = [];
+    for (let column = 0; column < columns; column += pieces.at(-1)!.lanes) pieces.push({ column, lanes: columns - column >= lanes ? lanes : 1 });
+    for (let r = 0; r < rows; r++) {
+      const values = pieces.map((piece) => f.variable(`t${piece.column}`, load(cell, tile, (r * padded + piece.column) * bytes, piece.lanes)));
+      f.if(binary("ne", accumulate, i32(0)), () => {
+        pieces.forEach((piece, index) => {
+          const value = values[index]!;
+          f.set(value, binary("add", load(cell, get(row), piece.column * bytes, piece.lanes), get(value)));
+        });
+      });
+      pieces.forEach((piece, index) => f.store(cell, get(row), get(values[index]!), piece.column * bytes));
+      f.set(row, add(get(row), cStride));
+    }
+    return f.finish();
+  });
+}
