@@ -1,0 +1,66 @@
+// Matrix products: vectors, stacks of matrices and plain transposes brought into the primitive's form.
+// A transposed operand costs nothing: it becomes a flag of the product.
+import * as ops from "../ops/build.ts";
+import { promote } from "../ops/dtype.ts";
+import { ShapeError } from "../ops/errors.ts";
+import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import { broadcastShapes, formatShape, type Shape, sizeOf } from "../ops/shape.ts";
+import { cast, floating } from "./arithmetic.ts";
+import { broadcastTo, reshape } from "./movement.ts";
+
+/** NumPy's matmul: [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left, a column on the right. */
+export function matmul(a: GraphNode, b: GraphNode): GraphNode {
+  if (a.shape.length === 0 || b.shape.length === 0) {
+    throw new ShapeError(`matmul: ${formatShape(a.shape)} × ${formatShape(b.shape)}: a scalar is no matrix.`, "Use mul for scalars.");
+  }
+  const dtype = promote(floating(a).dtype, floating(b).dtype);
+  const left = cast(a.shape.length === 1 ? reshape(a, [1, a.shape[0]!]) : a, dtype);
+  const right = cast(b.shape.length === 1 ? reshape(b, [b.shape[0]!, 1]) : b, dtype);
+  const inner = left.shape.at(-1)!;
+  if (inner !== right.shape.at(-2)) {
+    throw new ShapeError(
+      `matmul: ${formatShape(a.shape)} × ${formatShape(b.shape)}: the inner sizes ${inner} and ${right.shape.at(-2)} differ.`,
+      "The last axis of the left operand must equal the second-last of the right one; transpose() swaps them.",
+    );
+  }
+  const product = matrices(left, right);
+  const vectorA = a.shape.length === 1;
+  const vectorB = b.shape.length === 1;
+  if (!vectorA && !vectorB) return product;
+  const batch = product.shape.slice(0, -2);
+  return reshape(product, [...batch, ...(vectorA ? [] : [left.shape.at(-2)!]), ...(vectorB ? [] : [right.shape.at(-1)!])]);
+}
+
+function matrices(a: GraphNode, b: GraphNode): GraphNode {
+  const rows = a.shape.at(-2)!;
+  const columns = b.shape.at(-1)!;
+  const batchA = a.shape.slice(0, -2);
+  const batchB = b.shape.slice(0, -2);
+  // One matrix on the right serves all rows of all batches: a single larger product.
+  if (batchA.length > 0 && batchB.length === 0 && plainTranspose(a) === undefined) {
+    const merged = product(reshape(a, [sizeOf(batchA) * rows, a.shape.at(-1)!]), b);
+    return reshape(merged, [...batchA, rows, columns]);
+  }
+  const batch = broadcastShapes("matmul", batchA, batchB);
+  return product(batched(a, batch), batched(b, batch));
+}
+
+function batched(x: GraphNode, batch: Shape): GraphNode {
+  return broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
+}
+
+function product(a: GraphNode, b: GraphNode): GraphNode {
+  const storedA = plainTranspose(a);
+  const storedB = plainTranspose(b);
+  return ops.matmul(storedA ?? a, storedB ?? b, storedA !== undefined, storedB !== undefined);
+}
+
+/** What `x` is a transpose of, if it only swaps the last two axes and has not been computed yet. */
+function plainTranspose(x: GraphNode): GraphNode | undefined {
+  const node = x as AnyNode;
+  if (node.op !== "transpose" || node.storage !== undefined) return undefined;
+  const { permutation } = node.params;
+  const rank = permutation.length;
+  const swapsLast = permutation.every((axis, index) => axis === (index === rank - 1 ? rank - 2 : index === rank - 2 ? rank - 1 : index));
+  return swapsLast ? node.inputs[0] : undefined;
+}

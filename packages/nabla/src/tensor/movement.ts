@@ -1,0 +1,156 @@
+// Operations that move elements without computing: reshape, transpose, broadcast, slice, pad, concat.
+// The compiler folds most of them into the indexing of whatever reads them.
+import * as ops from "../ops/build.ts";
+import { type DType, promote } from "../ops/dtype.ts";
+import { ShapeError, ValueError } from "../ops/errors.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import { broadcastShapes, formatShape, normaliseAxis, sameShape, type Shape, sizeOf } from "../ops/shape.ts";
+
+/** One axis of a slice: an index (drops the axis), `[begin, end?, step?]`, or null for all of it. Negative positions count from the end. */
+export type SliceRange = number | readonly [begin: number, end?: number, step?: number] | null;
+
+/** A node of its own with the same value: a same-shape reshape, which the compiler makes a copy or nothing. */
+export function alias(x: GraphNode): GraphNode {
+  return ops.reshape(x, x.shape);
+}
+
+export function reshape(x: GraphNode, shape: Shape): GraphNode {
+  const unknown = shape.indexOf(-1);
+  if (unknown >= 0) {
+    const known = shape.reduce((size, extent, axis) => (axis === unknown ? size : size * extent), 1);
+    const size = sizeOf(x.shape);
+    if (shape.indexOf(-1, unknown + 1) >= 0 || known === 0 || size % known !== 0) {
+      throw new ShapeError(
+        `reshape: ${formatShape(x.shape)} (${size} elements) does not fit ${formatShape(shape)}.`,
+        "One -1 stands for whatever makes the number of elements equal.",
+      );
+    }
+    return reshape(x, shape.map((extent, axis) => (axis === unknown ? size / known : extent)));
+  }
+  return sameShape(x.shape, shape) ? x : ops.reshape(x, shape);
+}
+
+export function broadcastTo(x: GraphNode, shape: Shape): GraphNode {
+  if (sameShape(x.shape, shape)) return x;
+  if (!sameShape(broadcastShapes("broadcastTo", x.shape, shape), shape)) {
+    throw new ShapeError(
+      `broadcastTo: ${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}.`,
+      "Aligned from the last axis, every size must be equal or 1.",
+    );
+  }
+  const missing = shape.length - x.shape.length;
+  const aligned = missing === 0 ? x : ops.reshape(x, [...new Array<number>(missing).fill(1), ...x.shape]);
+  return sameShape(aligned.shape, shape) ? aligned : ops.broadcast(aligned, shape);
+}
+
+/** Without a permutation the axes are reversed. */
+export function transpose(x: GraphNode, permutation?: readonly number[]): GraphNode {
+  const rank = x.shape.length;
+  const order = permutation?.map((axis) => normaliseAxis("transpose", axis, rank)) ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
+  if (order.length !== rank || new Set(order).size !== rank) {
+    throw new ShapeError(
+      `transpose: [${permutation?.join(", ")}] is not a permutation of the axes of ${formatShape(x.shape)}.`,
+      `Name each of the ${rank} axes once.`,
+    );
+  }
+  return order.every((axis, index) => axis === index) ? x : ops.transpose(x, order);
+}
+
+/** Swaps two axes. */
+export function swapAxes(x: GraphNode, a: number, b: number): GraphNode {
+  const rank = x.shape.length;
+  const [first, second] = [normaliseAxis("transpose", a, rank), normaliseAxis("transpose", b, rank)];
+  return transpose(x, x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)));
+}
+
+export function expandDims(x: GraphNode, axis: number): GraphNode {
+  const at = normaliseAxis("expandDims", axis, x.shape.length + 1);
+  return ops.reshape(x, x.shape.toSpliced(at, 0, 1));
+}
+
+/** Drops axes of size 1: all of them, or `axis` alone. */
+export function squeeze(x: GraphNode, axis?: number): GraphNode {
+  if (axis === undefined) return reshape(x, x.shape.filter((extent) => extent !== 1));
+  const at = normaliseAxis("squeeze", axis, x.shape.length);
+  if (x.shape[at] !== 1) {
+    throw new ShapeError(`squeeze: axis ${axis} of ${formatShape(x.shape)} has size ${x.shape[at]}.`, "Only an axis of size 1 can be dropped.");
+  }
+  return ops.reshape(x, x.shape.toSpliced(at, 1));
+}
+
+/** Merges the axes from `start` on into one. */
+export function flatten(x: GraphNode, start: number): GraphNode {
+  if (x.shape.length === 0) return ops.reshape(x, [1]);
+  const at = normaliseAxis("flatten", start, x.shape.length);
+  return reshape(x, [...x.shape.slice(0, at), sizeOf(x.shape.slice(at))]);
+}
+
+export function slice(x: GraphNode, ranges: readonly SliceRange[]): GraphNode {
+  const rank = x.shape.length;
+  if (ranges.length > rank) {
+    throw new ShapeError(`slice: ${ranges.length} ranges for a tensor of shape ${formatShape(x.shape)}.`, "Pass at most one an axis.");
+  }
+  const begin: number[] = [];
+  const end: number[] = [];
+  const step: number[] = [];
+  const kept: number[] = [];
+  x.shape.forEach((extent, axis) => {
+    const range = ranges[axis] ?? null;
+    if (typeof range === "number") {
+      const index = range < 0 ? range + extent : range;
+      if (!Number.isInteger(range) || index < 0 || index >= extent) {
+        throw new ValueError(`slice: index ${range} is out of range for axis ${axis} of ${formatShape(x.shape)}.`, `Use ${-extent} to ${extent - 1}.`);
+      }
+      begin.push(index);
+      end.push(index + 1);
+      step.push(1);
+      return;
+    }
+    const [from = 0, to = extent, stride = 1] = range ?? [];
+    if (!Number.isInteger(from) || !Number.isInteger(to) || !Number.isInteger(stride) || stride < 1) {
+      throw new ValueError(`slice: [${range?.join(", ")}] is not a range for axis ${axis}.`, "Use integers [begin, end, step] with step ≥ 1.");
+    }
+    const first = position(from, extent);
+    const last = Math.max(first, position(to, extent));
+    begin.push(first);
+    end.push(last);
+    step.push(stride);
+    kept.push(Math.ceil((last - first) / stride));
+  });
+  const whole = x.shape.every((extent, axis) => begin[axis] === 0 && end[axis] === extent && step[axis] === 1);
+  return reshape(whole ? x : ops.slice(x, begin, end, step), kept);
+}
+
+/** NumPy's rule for the ends of a range: negative counts from the end, and what is beyond is cut. */
+function position(index: number, extent: number): number {
+  return Math.min(Math.max(index < 0 ? index + extent : index, 0), extent);
+}
+
+/** `widths`: one number for every side, or [before, after] for each axis. */
+export function pad(x: GraphNode, widths: number | readonly (readonly [before: number, after: number])[], value: number): GraphNode {
+  const pairs = typeof widths === "number" ? x.shape.map(() => [widths, widths] as const) : widths;
+  if (pairs.length !== x.shape.length) {
+    throw new ShapeError(`pad: ${pairs.length} widths for a tensor of shape ${formatShape(x.shape)}.`, "Pass [before, after] for each axis.");
+  }
+  return ops.pad(x, pairs.map(([before]) => before), pairs.map(([, after]) => after), value);
+}
+
+export function concat(nodes: readonly GraphNode[], axis: number): GraphNode {
+  const [first, ...rest] = nodes;
+  if (first === undefined) throw new ValueError("concat: no tensors were given.", "Pass at least one.");
+  const dtype = rest.reduce((type: DType, node) => promote(type, node.dtype), first.dtype);
+  const at = normaliseAxis("concat", axis, first.shape.length);
+  const inputs = nodes.map((node) => (node.dtype === dtype ? node : ops.cast(node, dtype)));
+  return inputs.length === 1 ? inputs[0]! : ops.concat(inputs, at);
+}
+
+export function stack(nodes: readonly GraphNode[], axis: number): GraphNode {
+  const [first, ...rest] = nodes;
+  if (first === undefined) throw new ValueError("stack: no tensors were given.", "Pass at least one.");
+  const different = rest.find((node) => !sameShape(node.shape, first.shape));
+  if (different !== undefined) {
+    throw new ShapeError(`stack: shapes ${formatShape(first.shape)} and ${formatShape(different.shape)} differ.`, "Stack tensors of one shape, or concat them.");
+  }
+  const at = normaliseAxis("stack", axis, first.shape.length + 1);
+  return concat(nodes.map((node) => expandDims(node, at)), at);
+}

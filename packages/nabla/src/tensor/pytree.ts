@@ -1,0 +1,111 @@
+// Trees of tensors: arrays and records nested as the program likes, flattened to a list and back.
+// A module is a tree too: its leaves are its trainable variables, named by their dotted path.
+import { ValueError } from "../ops/errors.ts";
+import { Tensor } from "./tensor.ts";
+import type { Variable } from "./variable.ts";
+
+/** What has named parameters: a module. As a tree it stands for the record of them. */
+export interface Parameterised {
+  parameters(): Record<string, Variable>;
+}
+
+/** A tensor, a module, or arrays and records of them. */
+export type Tree = Tensor | Parameterised | readonly Tree[] | { readonly [name: string]: Tree };
+
+/** The tree `T` with `Leaf` for each tensor: a module becomes a record from parameter paths. */
+export type TreeOf<T, Leaf> = T extends Tensor
+  ? Leaf
+  : T extends Parameterised
+    ? Record<string, Leaf>
+    : T extends readonly unknown[] | object
+      ? { -readonly [K in keyof T]: TreeOf<T[K], Leaf> }
+      : never;
+
+/** A leaf and where it is, e.g. `layers[0].weight`. */
+export interface Leaf {
+  readonly path: string;
+  readonly tensor: Tensor;
+}
+
+/** A tree taken apart: `rebuild` puts values in place of the leaves, in order. */
+export interface Flattened<T> {
+  readonly leaves: readonly Leaf[];
+  rebuild<U>(values: readonly U[]): TreeOf<T, U>;
+}
+
+type Structure =
+  | { readonly kind: "leaf" }
+  | { readonly kind: "array"; readonly children: readonly Structure[] }
+  | { readonly kind: "record"; readonly keys: readonly string[]; readonly children: readonly Structure[] };
+
+export function isParameterised(value: unknown): value is Parameterised {
+  return typeof value === "object" && value !== null && "parameters" in value && typeof value.parameters === "function";
+}
+
+/**
+ * The tensors of a tree in order, with their paths; throws {@link ValueError} on anything that is no tree.
+ *
+ * @example
+ * flatten({ w: ones([2]), b: [zeros([1])] }).leaves.map((leaf) => leaf.path); // ["w", "b[0]"]
+ */
+export function flatten<T>(tree: T): Flattened<T> {
+  const leaves: Leaf[] = [];
+  const structure = collect(tree, "", leaves);
+  return {
+    leaves,
+    rebuild<U>(values: readonly U[]): TreeOf<T, U> {
+      if (values.length !== leaves.length) throw new ValueError(`A tree of ${leaves.length} tensors cannot take ${values.length} values.`, "Pass one value a leaf.");
+      const rest = values.values();
+      return build(structure, rest) as TreeOf<T, U>;
+    },
+  };
+}
+
+function collect(value: unknown, path: string, leaves: Leaf[]): Structure {
+  if (value instanceof Tensor) {
+    leaves.push({ path, tensor: value });
+    return { kind: "leaf" };
+  }
+  if (Array.isArray(value)) {
+    return { kind: "array", children: value.map((child: unknown, index) => collect(child, `${path}[${index}]`, leaves)) };
+  }
+  const record = isParameterised(value) ? value.parameters() : value;
+  if (isPlainRecord(record)) {
+    const keys = Object.keys(record);
+    return { kind: "record", keys, children: keys.map((key) => collect(record[key], path === "" ? key : `${path}.${key}`, leaves)) };
+  }
+  throw new ValueError(`${path === "" ? "The value" : `"${path}"`} is ${describe(value)}, not a tensor.`, "A tree holds tensors, modules, and arrays and records of them.");
+}
+
+function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "object" ? `a ${value.constructor.name}` : `a ${typeof value}`;
+}
+
+function build(structure: Structure, values: Iterator<unknown>): unknown {
+  switch (structure.kind) {
+    case "leaf":
+      return values.next().value;
+    case "array":
+      return structure.children.map((child) => build(child, values));
+    case "record":
+      return Object.fromEntries(structure.children.map((child, index) => [structure.keys[index], build(child, values)]));
+  }
+}
+
+/**
+ * Applies `f` to every tensor of a tree.
+ *
+ * @example
+ * map({ w: ones([2]) }, (t) => t.shape); // { w: [2] }
+ */
+export function map<T, U>(tree: T, f: (tensor: Tensor, path: string) => U): TreeOf<T, U> {
+  const { leaves, rebuild } = flatten(tree);
+  return rebuild(leaves.map((leaf) => f(leaf.tensor, leaf.path)));
+}

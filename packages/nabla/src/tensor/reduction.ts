@@ -1,0 +1,119 @@
+// Reductions over axes, and what is made of them: mean, variance, softmax, log-sum-exp.
+// Exponentials subtract the maximum first, so they neither overflow nor lose the small ones.
+import * as ops from "../ops/build.ts";
+import { isFloating } from "../ops/dtype.ts";
+import { ShapeError } from "../ops/errors.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import { formatShape, normaliseAxis, type Shape, sizeOf } from "../ops/shape.ts";
+import { abs, add, cast, div, exp, floating, less, log, mul, sub, where } from "./arithmetic.ts";
+import { reshape } from "./movement.ts";
+
+/** One axis, several, or (undefined) all of them. */
+export type Axes = number | readonly number[] | undefined;
+
+function resolve(operation: string, axes: Axes, rank: number): number[] {
+  const list = axes === undefined ? Array.from({ length: rank }, (_, axis) => axis) : typeof axes === "number" ? [axes] : axes;
+  const resolved = list.map((axis) => normaliseAxis(operation, axis, rank)).sort((a, b) => a - b);
+  if (new Set(resolved).size !== resolved.length) {
+    throw new ShapeError(`${operation}: axes [${list.join(", ")}] name an axis twice.`, "Name each axis once.");
+  }
+  return resolved;
+}
+
+function reduced(x: GraphNode, axes: readonly number[], keepDims: boolean, primitive: (x: GraphNode, axes: readonly number[]) => GraphNode): GraphNode {
+  if (axes.length === 0) return x;
+  const result = primitive(x, axes);
+  return keepDims ? reshape(result, x.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent))) : result;
+}
+
+function countOver(shape: Shape, axes: readonly number[]): number {
+  return sizeOf(axes.map((axis) => shape[axis]!));
+}
+
+/** bool and uint8 are summed in int32. */
+export function sum(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const wide = x.dtype === "bool" || x.dtype === "uint8" ? cast(x, "int32") : x;
+  return reduced(wide, resolve("sum", axes, x.shape.length), keepDims, ops.sum);
+}
+
+export function mean(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const resolved = resolve("mean", axes, x.shape.length);
+  return div(reduced(floating(x), resolved, keepDims, ops.sum), countOver(x.shape, resolved));
+}
+
+export function max(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  return cast(extremum("max", comparableType(x), axes, keepDims), x.dtype);
+}
+
+export function min(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  return cast(reversed(extremum("min", reversed(comparableType(x)), axes, keepDims)), x.dtype);
+}
+
+function extremum(operation: string, x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const resolved = resolve(operation, axes, x.shape.length);
+  if (countOver(x.shape, resolved) === 0) {
+    throw new ShapeError(`${operation}: there is no extreme of nothing: the axes of ${formatShape(x.shape)} reduced over are empty.`, "Check the size first.");
+  }
+  return reduced(x, resolved, keepDims, ops.max);
+}
+
+function comparableType(x: GraphNode): GraphNode {
+  return x.dtype === "bool" || x.dtype === "uint8" ? cast(x, "int32") : x;
+}
+
+/** A bijection that turns the order round: −x, or for integers −1 − x, which cannot overflow. */
+function reversed(x: GraphNode): GraphNode {
+  return isFloating(x.dtype) ? ops.neg(x) : sub(ops.neg(x), 1);
+}
+
+export function argmax(x: GraphNode, axis: number): GraphNode {
+  return argumentOf("argmax", comparableType(x), axis);
+}
+
+export function argmin(x: GraphNode, axis: number): GraphNode {
+  return argumentOf("argmin", reversed(comparableType(x)), axis);
+}
+
+function argumentOf(operation: string, x: GraphNode, axis: number): GraphNode {
+  const at = normaliseAxis(operation, axis, x.shape.length);
+  if (x.shape[at] === 0) throw new ShapeError(`${operation}: axis ${axis} of ${formatShape(x.shape)} is empty.`, "Check the size first.");
+  return ops.argmax(x, at);
+}
+
+/** Mean squared deviation from the mean, divided by n − correction. */
+export function variance(x: GraphNode, axes: Axes, keepDims: boolean, correction: number): GraphNode {
+  const resolved = resolve("variance", axes, x.shape.length);
+  const deviation = sub(floating(x), mean(x, resolved, true));
+  const total = reduced(mul(deviation, deviation), resolved, keepDims, ops.sum);
+  return div(total, countOver(x.shape, resolved) - correction);
+}
+
+function shifted(operation: string, x: GraphNode, axis: number): { readonly value: GraphNode; readonly axis: number } {
+  const at = normaliseAxis(operation, axis, x.shape.length);
+  const value = floating(x);
+  return { value: sub(value, ops.stopGradient(extremum(operation, value, at, true))), axis: at };
+}
+
+/** eˣ / Σ eˣ along `axis`. */
+export function softmax(x: GraphNode, axis: number): GraphNode {
+  const { value, axis: at } = shifted("softmax", x, axis);
+  const exponentials = exp(value);
+  return div(exponentials, sum(exponentials, at, true));
+}
+
+/** x − log Σ eˣ along `axis`. */
+export function logSoftmax(x: GraphNode, axis: number): GraphNode {
+  const { value, axis: at } = shifted("logSoftmax", x, axis);
+  return sub(value, log(sum(exp(value), at, true)));
+}
+
+/** log Σ eˣ; −∞ where every x is. */
+export function logSumExp(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const value = floating(x);
+  const resolved = resolve("logSumExp", axes, x.shape.length);
+  const largest = ops.stopGradient(extremum("logSumExp", value, resolved, true));
+  const shift = where(less(abs(largest), Infinity), largest, 0);
+  const total = log(reduced(exp(sub(value, shift)), resolved, true, ops.sum));
+  const result = add(total, shift);
+  return keepDims ? result : reshape(result, x.shape.filter((_, axis) => !resolved.includes(axis)));
+}
