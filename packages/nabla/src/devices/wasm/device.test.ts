@@ -1,7 +1,7 @@
 // The device as its callers see it, on programs lowered by hand: memory, errors, phases, threads, failures.
 // What the generators lower is checked in tests/conformance.
 import { afterEach, describe, expect, test } from "vitest";
-import { add, f32, FunctionBuilder, get, i32, load, loadSplat, madd, mul, splat } from "../../kernels/build.ts";
+import { add, f32, FunctionBuilder, i32, load, loadSplat, madd, mul, splat } from "../../kernels/build.ts";
 import type { Expr, LoweredKernel } from "../../kernels/ir.ts";
 import { LifetimeError, ValueError } from "../../ops/errors.ts";
 import type { Program, ProgramBuffer } from "../device.ts";
@@ -203,7 +203,6 @@ describe("programs", () => {
 });
 
 describe("threads", () => {
-  /** Each unit adds its index + 1 to a counter of the thread that runs it, kept in the thread's scratch and in `out`. */
   test("same bits on 1, 2, 3 and 5 threads, run after run, with units that do not divide", async () => {
     const { kernels, layout, expected } = chain(10_007, 9, 1e6);
     const input = ramp(10_007);
