@@ -1,6 +1,7 @@
 // Folds are partitions, balanced, seeded; the objective reports fold by fold and can be stopped.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Metrics } from "../study/trial.ts";
 import { kFold, stratifiedKFold, type Fold } from "./folds.ts";
 import { crossValidated, type RacingTrial } from "./objective.ts";
 
@@ -62,9 +63,9 @@ describe("objective", () => {
     constructor(stopAt: number) {
       this.stopAt = stopAt;
     }
-    report(value: number, step: number): boolean {
-      this.reports.push([step, value]);
-      return step >= this.stopAt;
+    report(value: Metrics, step: number): Promise<boolean> {
+      this.reports.push([step, Number(value)]);
+      return Promise.resolve(step >= this.stopAt);
     }
     prune(): never {
       throw new Pruned();

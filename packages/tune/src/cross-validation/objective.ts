@@ -1,14 +1,11 @@
 // An objective that scores a configuration by cross-validation and reports after every fold,
 // so that a pruner can stop a poor configuration after the first folds (racing).
 import { ValueError } from "../study/errors.ts";
+import type { Trial } from "../study/trial.ts";
 import type { Fold } from "./folds.ts";
 
 /** The part of a trial that racing needs. */
-export interface RacingTrial {
-  /** Returns whether the trial should stop. */
-  report(value: number, step: number): boolean | Promise<boolean>;
-  prune(): never;
-}
+export type RacingTrial = Pick<Trial, "report" | "prune">;
 
 export interface CrossValidationOptions {
   /**

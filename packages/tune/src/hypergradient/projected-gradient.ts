@@ -1,5 +1,6 @@
 // The outer optimiser: spectral projected gradient in a box (Birgin, Martínez & Raydan 2000), as ask and tell.
-// Barzilai–Borwein steps with a non-monotone line search: few evaluations on smooth outer losses, no step size to tune.
+// Barzilai–Borwein steps with a monotone line search and bounded length: outer losses have plateaus, onto which the paper's
+// non-monotone long steps would jump.
 import { HypergradientError } from "./bilevel.ts";
 
 /** The range of one continuous hyper-parameter; `log` searches its logarithm. */
@@ -9,18 +10,18 @@ export interface Range {
   log?: boolean;
 }
 
-/** How many past values a new one may exceed; M in the paper. */
-const MEMORY = 10;
 /** Sufficient decrease; γ in the paper. */
 const DECREASE = 1e-4;
-const SHORTEST_STEP = 1e-10;
+/** No step moves a hyper-parameter further, in units of its range. */
+const REACH = 0.3;
+/** The first step's length, in units of the range. */
+const FIRST_REACH = 0.1;
 const LONGEST_STEP = 1e10;
 
 /** Minimises a function of hyper-parameters in a box from values and gradients. */
 export class ProjectedGradient {
   readonly #ranges: readonly Range[];
   #accepted: { point: Float64Array; value: number; gradient: Float64Array } | undefined;
-  #recent: number[] = [];
   #direction: Float64Array = new Float64Array(0);
   #fraction = 1;
   #candidate: Float64Array;
@@ -56,16 +57,17 @@ export class ProjectedGradient {
     if (accepted === undefined) {
       if (!finite)
         throw new HypergradientError(`The outer loss at the start is ${value} or its gradient is not finite; start elsewhere.`);
-      this.#accept(value, unitGradient, undefined);
+      this.#accept(value, unitGradient, FIRST_REACH / maxNorm(unitGradient.map((g, i) => (isBlocked(this.#candidate[i]!, g) ? 0 : g))));
       return;
     }
-    const expected = DECREASE * this.#fraction * dot(accepted.gradient, this.#direction);
-    if (finite && value <= Math.max(...this.#recent) + expected) {
-      const length = spectralStep(accepted.point, accepted.gradient, this.#candidate, unitGradient);
-      this.#accept(value, unitGradient, length);
+    const expected = this.#fraction * dot(accepted.gradient, this.#direction); // < 0
+    if (finite && value <= accepted.value + DECREASE * expected) {
+      this.#accept(value, unitGradient, spectralStep(accepted.point, accepted.gradient, this.#candidate, unitGradient));
       return;
     }
-    this.#fraction *= finite ? 0.5 : 0.1;
+    // The minimum of the parabola through both values and the slope, within safeguards.
+    const interpolated = finite ? (-0.5 * expected) / (value - accepted.value - expected) : 0.1;
+    this.#fraction *= Math.min(0.5, Math.max(0.1, interpolated));
     this.#propose();
   }
 
@@ -79,14 +81,13 @@ export class ProjectedGradient {
     return this.#stationarity;
   }
 
-  #accept(value: number, gradient: Float64Array, length: number | undefined): void {
+  #accept(value: number, gradient: Float64Array, step: number): void {
     const point = this.#candidate;
     this.#accepted = { point, value, gradient };
-    this.#recent = [...this.#recent.slice(1 - MEMORY), value];
     this.#stationarity = maxNorm(projectedStep(point, gradient, 1));
-    // The first step covers a tenth of the widest range, whatever the scale of the loss.
-    const step = length ?? 0.1 / Math.max(maxNorm(gradient), Number.MIN_VALUE * 1e16);
-    this.#direction = projectedStep(point, gradient, step);
+    const full = projectedStep(point, gradient, Math.min(step, LONGEST_STEP));
+    const shorten = Math.min(1, REACH / maxNorm(full));
+    this.#direction = full.map((d) => d * shorten);
     this.#fraction = 1;
     this.#propose();
   }
@@ -102,13 +103,17 @@ function projectedStep(point: Float64Array, gradient: Float64Array, step: number
   return point.map((u, i) => clamp(u - step * gradient[i]!) - u);
 }
 
-/** Barzilai–Borwein: ⟨s, s⟩ / ⟨s, y⟩. */
+/** Whether the box stops a step against gradient g from u. */
+function isBlocked(u: number, g: number): boolean {
+  return (u === 0 && g > 0) || (u === 1 && g < 0);
+}
+
+/** Barzilai–Borwein: ⟨s, s⟩ / ⟨s, y⟩; as long as allowed where the curvature is not positive. */
 function spectralStep(from: Float64Array, fromGradient: Float64Array, to: Float64Array, toGradient: Float64Array): number {
   const s = to.map((u, i) => u - from[i]!);
   const y = toGradient.map((g, i) => g - fromGradient[i]!);
   const curvature = dot(s, y);
-  if (curvature <= 0) return LONGEST_STEP;
-  return Math.min(LONGEST_STEP, Math.max(SHORTEST_STEP, dot(s, s) / curvature));
+  return curvature > 0 ? dot(s, s) / curvature : Number.POSITIVE_INFINITY;
 }
 
 function requireNumber(value: number, index: number): number {

@@ -1,0 +1,70 @@
+// The objective over two parameters as filled contours of a smooth fit, with the trials on top.
+import { ValueError } from "../../study/errors.ts";
+import { completed, objectiveName, type StudyResults } from "../results.ts";
+import { chart, type Size } from "./chart.ts";
+import { ramp } from "./colours.ts";
+import { numericScale, parameterScale, shortNumber } from "./scale.ts";
+import { chosenParameters } from "./slice.ts";
+import { element, mark, number } from "./svg.ts";
+import { regionsAbove, smoothSurface } from "./surface.ts";
+
+export interface ContourPlotOptions extends Size {
+  /** The parameters on the axes. */
+  readonly x: string;
+  readonly y: string;
+  readonly objective?: number;
+  /** Contours of the logarithm of the objective; default false. */
+  readonly log?: boolean;
+}
+
+const BANDS = 12;
+const NODES = { columns: 73, rows: 55 };
+
+/** Contours over two parameters as an SVG file: dark is best, dots are trials. */
+export function plotContour(results: StudyResults, options: ContourPlotOptions): string {
+  const { objective = 0, log = false, x: xName, y: yName, ...size } = options;
+  const name = objectiveName(results, objective);
+  chosenParameters(results, [xName, yName]);
+  const rows = completed(results).filter(
+    ({ trial, values }) => Number.isFinite(values[objective]) && (!log || values[objective]! > 0) && trial.params[xName] !== undefined && trial.params[yName] !== undefined,
+  );
+  if (rows.length < 3) throw new ValueError(`A contour needs at least 3 completed trials with "${xName}" and "${yName}", got ${rows.length}.`);
+  const trials = rows.map((row) => row.trial);
+  const [xAxis, yAxis] = [parameterScale(trials, xName), parameterScale(trials, yName)];
+  const values = rows.map((row) => row.values[objective]!);
+  const height = numericScale(values, log, true);
+  const surface = smoothSurface(
+    rows.map(({ trial }, i) => ({ x: xAxis.scale.place(xAxis.value(trial)), y: yAxis.scale.place(yAxis.value(trial)), value: height.place(values[i]!) })),
+    NODES.columns,
+    NODES.rows,
+  );
+  const maximise = results.directions[objective] === "maximize";
+  const band = (place: number): string => {
+    const k = Math.min(BANDS - 1, Math.max(0, Math.floor(place * BANDS)));
+    return ramp((maximise ? BANDS - 1 - k : k) / (BANDS - 1));
+  };
+  return chart(
+    {
+      title: `Contours of ${name} of ${results.name}`,
+      x: { name: xName, scale: xAxis.scale },
+      y: { name: yName, scale: yAxis.scale },
+      colours: { name, scale: height, colourAt: band },
+      ...size,
+    },
+    ({ x, y, box }) => {
+      const px = ([a, b]: [number, number]): string => `${number(box.left + a * box.width)} ${number(box.top + (1 - b) * box.height)}`;
+      const layers = Array.from({ length: BANDS - 1 }, (_, k) =>
+        element("path", {
+          d: regionsAbove(surface, (k + 1) / BANDS).map((polygon) => `M${polygon.map(px).join("L")}Z`).join(""),
+          fill: band((k + 1.5) / BANDS),
+        }),
+      );
+      return [
+        element("rect", { x: box.left, y: box.top, width: box.width, height: box.height, fill: band(0) }),
+        ...layers,
+        ...rows.map(({ trial }, i) =>
+          mark(x(xAxis.value(trial)), y(yAxis.value(trial)), "#ffffff", `trial ${trial.number}: ${shortNumber(values[i]!)}`, { r: 2.6, stroke: "#222222", "stroke-width": 0.8 })),
+      ];
+    },
+  );
+}

@@ -1,0 +1,177 @@
+// Every figure is well-formed XML with finite coordinates, whatever the study holds; and shows what it should.
+import { describe, expect, test } from "vitest";
+import { categoricalDistribution, floatDistribution, intDistribution } from "../../space/distribution.ts";
+import { randomStudy, studyOf, trialOf } from "../study.fixture.ts";
+import type { StudyResults } from "../results.ts";
+import { plotContour } from "./contour.ts";
+import { plotEdf } from "./edf.ts";
+import { plotHistory } from "./history.ts";
+import { plotImportance } from "./importance.ts";
+import { plotIntermediateValues } from "./intermediate.ts";
+import { plotParallelCoordinates } from "./parallel-coordinates.ts";
+import { plotPareto } from "./pareto.ts";
+import { linearScale, linearTicks, logScale, parameterScale, shortNumber } from "./scale.ts";
+import { plotSlice } from "./slice.ts";
+import { regionsAbove, smoothSurface } from "./surface.ts";
+import { plotTimeline } from "./timeline.ts";
+import { escapeXml } from "./svg.ts";
+
+/** Throws unless tags nest, attributes are quoted, and text holds no raw markup or forbidden character. */
+function expectWellFormed(svg: string): void {
+  const open: string[] = [];
+  const token = /<\?xml [^?]*\?>|<(\/?)([a-z]+)((?: [a-zA-Z][a-zA-Z0-9:-]*="[^"<]*")*)(\/?)>|([^<]+)/gy;
+  let end = 0;
+  for (const match of svg.matchAll(token)) {
+    end = match.index + match[0].length;
+    const [, closing, name, , empty, text] = match;
+    if (text !== undefined) expect(text).not.toMatch(/&(?!(amp|lt|gt|quot);)/);
+    else if (closing === "/") expect(open.pop()).toBe(name);
+    else if (name !== undefined && empty !== "/") open.push(name);
+  }
+  expect(end).toBe(svg.length);
+  expect(open).toEqual([]);
+  expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+}
+
+const count = (svg: string, pattern: RegExp): number => [...svg.matchAll(pattern)].length;
+
+const distributions = {
+  "lr <\"&'> \u0000": floatDistribution(1e-5, 1, { log: true }),
+  width: intDistribution(16, 512, { step: 16 }),
+  kind: categoricalDistribution(["sgd", "a very long optimizer name & more of it", "\ud800"]),
+};
+const study: StudyResults = {
+  ...randomStudy<{ width: number; kind: string }>(distributions as never, ({ width, kind }) => (width - 300) ** 2 / 1e4 + (kind === "sgd" ? 1 : 0.1), 40),
+  name: "<script>alert(\"&\")</script>",
+};
+const pair = randomStudy<{ x: number }>({ x: floatDistribution(0, 1) }, ({ x }) => [x, Math.sin(5 * x)], 30, { directions: ["minimize", "maximize"] });
+const curves = studyOf([
+  trialOf(0, { values: [1], reports: [1, 2, 3].map((step) => ({ step, metrics: { value: 1 / step, accuracy: step } })) }),
+  trialOf(1, { state: "PRUNED", reports: [{ step: 1, metrics: { value: Number.NaN } }, { step: 2, metrics: { value: 4 } }] }),
+  trialOf(2, { state: "RUNNING", finished: null }),
+  trialOf(3, { state: "WAITING", started: null, finished: null }),
+]);
+const [lr] = Object.keys(distributions);
+
+const figures: Record<string, (results: StudyResults) => string> = {
+  history: (results) => plotHistory(results),
+  "history, log": (results) => plotHistory(results, { log: true }),
+  slice: (results) => plotSlice(results),
+  "slice, log": (results) => plotSlice(results, { log: true }),
+  parallel: (results) => plotParallelCoordinates(results),
+  contour: (results) => plotContour(results, { x: lr!, y: "width" }),
+  "contour, categories, log": (results) => plotContour(results, { x: "kind", y: lr!, log: true }),
+  importance: (results) => plotImportance(results),
+  fanova: (results) => plotImportance(results, { method: "fanova", trees: 8 }),
+  edf: (results) => plotEdf(Array.from({ length: 9 }, () => results)),
+  timeline: (results) => plotTimeline(results),
+};
+
+describe.each(Object.entries(figures))("%s", (_name, plot) => {
+  test("hostile names", () => {
+    const svg = plot(study);
+    expectWellFormed(svg);
+    expect(svg).not.toContain("<script");
+  });
+
+  test("equal values, infinities, infeasible trials, missing parameters", () => {
+    const trials = study.trials.map((trial, i) => ({
+      ...trial,
+      values: [i === 7 ? Number.POSITIVE_INFINITY : i === 8 ? -3 : 2],
+      constraints: { c: i % 2 },
+      params: i % 5 === 4 ? {} : trial.params,
+      distributions: i % 5 === 4 ? {} : trial.distributions,
+    }));
+    if (plot === figures["fanova"]) expect(() => plot({ ...study, trials })).toThrow(/use pedAnova/);
+    else expectWellFormed(plot({ ...study, trials }));
+  });
+});
+
+test("empty studies make empty figures or say what is missing", () => {
+  const empty = studyOf([]);
+  for (const svg of [plotHistory(empty), plotEdf([empty]), plotTimeline(empty)]) expectWellFormed(svg);
+  expect(() => plotSlice(empty)).toThrow(/no trial with parameters/);
+  expect(() => plotContour(study, { x: "width", y: "depth" })).toThrow(/no parameter "depth"; it has/);
+  expect(() => plotEdf([])).toThrow(/at least one/);
+  expect(() => plotPareto(study)).toThrow(/plotHistory/);
+  expect(() => plotIntermediateValues(study)).toThrow(/call trial.report/);
+  expect(() => plotIntermediateValues(curves, { metric: "loss" })).toThrow(/reported were value, accuracy/);
+  expect(() => plotHistory(study, { objective: 2 })).toThrow(/no objective 2/);
+});
+
+test("history marks every completed trial", () => {
+  const svg = plotHistory(study);
+  expect(count(svg, /<circle [^>]*><title>trial/g)).toBe(40);
+});
+
+test("the Pareto plot separates the front from the dominated", () => {
+  const svg = plotPareto(pair);
+  expectWellFormed(svg);
+  expect(svg).toContain("f1 (maximize)");
+  expect(count(svg, /<circle [^>]*r="4.5" fill="#d55e00"/g)).toBeGreaterThan(2);
+});
+
+test("intermediate values: one curve per trial that reported, other metrics on request", () => {
+  const svg = plotIntermediateValues(curves);
+  expectWellFormed(svg);
+  expect(count(svg, /<title>trial \d \(/g)).toBe(4); // curve and end mark of two trials
+  expect(svg).toContain(">pruned<");
+  expectWellFormed(plotIntermediateValues(curves, { metric: "accuracy", log: true }));
+});
+
+test("the timeline draws running trials until now and leaves waiting ones out", () => {
+  const svg = plotTimeline(curves, { now: 10_000 });
+  expectWellFormed(svg);
+  expect(svg).toContain("trial 2, running: 8 s");
+  expect(svg).not.toContain("trial 3");
+});
+
+describe("scales", () => {
+  test("linear ticks are round and inside", () => {
+    expect(linearTicks(0, 1, 5).map((tick) => tick.label)).toEqual(["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+    expect(linearTicks(-13, 118, 6).map((tick) => tick.value)).toEqual([0, 20, 40, 60, 80, 100]);
+    expect(linearTicks(1e-9, 5e-9, 4).map((tick) => tick.label)).toEqual(["1e-9", "2e-9", "3e-9", "4e-9", "5e-9"]);
+  });
+
+  test("log scales place decades evenly and tick them", () => {
+    const scale = logScale([1e-5, 1e-1], true);
+    expect(scale.place(1e-3)).toBeCloseTo(0.5, 12);
+    expect(scale.ticks.map((tick) => tick.label)).toEqual(["1e-5", "0.0001", "0.001", "0.01", "0.1"]);
+    expect(logScale([2, 7], true).ticks.map((tick) => tick.value)).toEqual([2, 3, 4, 5, 6]);
+    expect(logScale([-1]).kind).toBe("linear");
+  });
+
+  test("one value stands in the middle", () => {
+    expect(linearScale([5]).place(5)).toBeCloseTo(0.5, 12);
+    expect(logScale([5]).place(5)).toBeCloseTo(0.5, 12);
+  });
+
+  test("numbers for people", () => {
+    expect([0, 1234567, 0.00001234567, -0.5, 1e300, Number.POSITIVE_INFINITY].map(shortNumber)).toEqual(["0", "1.235e6", "1.235e-5", "-0.5", "1e300", "∞"]);
+  });
+
+  test("a parameter's scale follows its distribution", () => {
+    const trials = study.trials;
+    expect(parameterScale(trials, lr!).scale.kind).toBe("log");
+    const kind = parameterScale(trials, "kind");
+    expect(kind.scale.ticks).toHaveLength(3);
+    expect(kind.value(trialOf(0, {}))).toBeNaN();
+  });
+});
+
+test("a plane is reproduced by the smooth surface, and its regions have the right area", () => {
+  const points = Array.from({ length: 80 }, (_, i) => ({ x: (i * 0.618) % 1, y: (i * 0.755) % 1 }));
+  const surface = smoothSurface(points.map(({ x, y }) => ({ x, y, value: x + 0.5 * y })), 21, 21);
+  const area = regionsAbove(surface, 0.75).reduce((sum, polygon) => {
+    const shoelace = polygon.reduce((s, [x, y], i) => {
+      const [nx, ny] = polygon[(i + 1) % polygon.length]!;
+      return s + x * ny - nx * y;
+    }, 0);
+    return sum + Math.abs(shoelace) / 2;
+  }, 0);
+  expect(area).toBeCloseTo(0.5, 1);
+});
+
+test("characters that XML forbids are dropped, others escaped", () => {
+  expect(escapeXml("a\u0000\u001b\ud800b<&>\"😀")).toBe("ab&lt;&amp;&gt;&quot;😀");
+});
