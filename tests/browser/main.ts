@@ -1,0 +1,93 @@
+// The browser test: the library, bundled and minified, in a real headless Chromium, with and without cross-origin isolation.
+// Prints one line a check and the closing line "N passed, N failed". Run: npm run test:browser
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { type Browser, chromium } from "playwright-core";
+
+const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+const chromiumArguments = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+let passed = 0;
+let failed = 0;
+function check(name: string, condition: boolean, details: unknown = ""): void {
+  if (condition) passed++;
+  else failed++;
+  console.log(`${condition ? "ok  " : "FAIL"} ${name}${condition && details === "" ? "" : ` (${JSON.stringify(details)})`}`);
+}
+
+async function bundle(): Promise<string> {
+  const result = await build({
+    entryPoints: [new URL("page.ts", import.meta.url).pathname],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    conditions: ["nabla-source"],
+    write: false,
+    logLevel: "error",
+  });
+  return result.outputFiles[0]!.text;
+}
+
+/** Serves the page at / with isolation headers, and at /plain without. */
+async function serve(script: string): Promise<{ server: Server; origin: string }> {
+  const server = createServer((request, response) => {
+    const isolated = !(request.headers.referer ?? request.url ?? "").endsWith("/plain");
+    const headers = isolated ? isolation : {};
+    if (request.url === "/script.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript", ...headers }).end(script);
+    } else if (request.url === "/" || request.url === "/plain") {
+      response.writeHead(200, { "Content-Type": "text/html", ...headers }).end('<!doctype html><title>nabla</title><script type="module" src="/script.js"></script>');
+    } else {
+      // The browser asks for a favicon by itself.
+      response.writeHead(request.url === "/favicon.ico" ? 204 : 404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+async function checkPage(browser: Browser, url: string, isolated: boolean): Promise<void> {
+  const where = isolated ? "isolated" : "plain";
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  await page.goto(url);
+  await page.waitForFunction(() => globalThis.checks !== undefined);
+  check(`${where}: crossOriginIsolated is ${isolated}`, (await page.evaluate(() => crossOriginIsolated)) === isolated);
+
+  const device = await page.evaluate(() => globalThis.checks.checkDevice());
+  check(`${where}: programs run in the engine's worker`, device.correct && !device.report.synchronous);
+  check(`${where}: threads`, device.report.threadsReady === (isolated ? 2 : 1), device.report.threadsReady);
+  check(`${where}: timers and frames fire meanwhile`, device.timers >= device.milliseconds / 40 && device.frames >= 2, {
+    milliseconds: Math.round(device.milliseconds), timers: device.timers, frames: device.frames,
+  });
+  check(`${where}: a failing program rejects, and the engine goes on`, device.failure.includes("memory access out of bounds") && device.correctAfterFailure, device.failure);
+  check(`${where}: nothing stays allocated`, device.live.buffers === 0 && device.live.bytes === 0);
+
+  check(`${where}: no errors on the page`, problems.length === 0, problems);
+  await page.close();
+}
+
+const script = await bundle();
+console.log(`bundle: ${script.length} bytes, ${gzipSync(script).length} gzipped`);
+const { server, origin } = await serve(script);
+const browser = await chromium.launch({ executablePath, args: chromiumArguments });
+try {
+  console.log(`Chromium ${browser.version()}`);
+  await checkPage(browser, `${origin}/`, true);
+  await checkPage(browser, `${origin}/plain`, false);
+} finally {
+  await browser.close();
+  server.close();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
