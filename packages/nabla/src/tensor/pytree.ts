@@ -13,13 +13,18 @@ export interface Parameterised {
 export type Tree = Tensor | Parameterised | readonly Tree[] | { readonly [name: string]: Tree };
 
 /** The tree `T` with `Leaf` for each tensor: a module becomes a record from parameter paths. */
-export type TreeOf<T, Leaf> = T extends Tensor
-  ? Leaf
-  : T extends Parameterised
-    ? Record<string, Leaf>
-    : T extends readonly unknown[] | object
-      ? { -readonly [K in keyof T]: TreeOf<T[K], Leaf> }
-      : never;
+export type TreeOf<T, Leaf> = [Tree] extends [T]
+  ? LeafTree<Leaf>
+  : T extends Tensor
+    ? Leaf
+    : T extends Parameterised
+      ? Record<string, Leaf>
+      : T extends readonly unknown[] | object
+        ? { -readonly [K in keyof T]: TreeOf<T[K], Leaf> }
+        : never;
+
+/** A tree of which only the leaves are known. */
+export type LeafTree<Leaf> = Leaf | readonly LeafTree<Leaf>[] | { readonly [name: string]: LeafTree<Leaf> };
 
 /** A leaf and where it is, e.g. `layers[0].weight`. */
 export interface Leaf {

@@ -1,0 +1,61 @@
+// The contract of an optimizer, after MLX: what it keeps for one parameter, and one update of it, in tensor operations.
+// Hyper-parameters arrive as scalar tensors: changing one recompiles nothing, and a derivative flows through an update.
+import { ValueError } from "../ops/errors.ts";
+import { zerosLike } from "../tensor/creation.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** An optimizer: `State` names what it keeps for each parameter, `Hyper` its hyper-parameters. */
+export interface Optimizer<State extends string = string, Hyper extends string = string> {
+  readonly name: string;
+  /** Read at every step; assigning checks the value. */
+  readonly hyper: Record<Hyper, number>;
+  /** The state of a parameter before its first update. */
+  init(parameter: Tensor): Record<State, Tensor>;
+  /** One update. The new values keep shapes and dtypes. */
+  update(gradient: Tensor, parameter: Tensor, state: Record<State, Tensor>, hyper: Record<Hyper, Tensor>): Update<State>;
+}
+
+/** A parameter and its state after an update. */
+export interface Update<State extends string = string> {
+  readonly parameter: Tensor;
+  readonly state: Record<State, Tensor>;
+}
+
+/** What a hyper-parameter may be. */
+export interface Domain {
+  readonly accepts: (value: number) => boolean;
+  readonly description: string;
+}
+
+/** ≥ 0: learning rates, decays. */
+export const notNegative: Domain = { accepts: (value) => value >= 0 && value < Infinity, description: "a finite number that is not negative" };
+
+/** [0, 1): decay rates of running means. */
+export const fraction: Domain = { accepts: (value) => value >= 0 && value < 1, description: "a number from 0 up to but not 1" };
+
+/** > 0. */
+export const positive: Domain = { accepts: (value) => value > 0 && value < Infinity, description: "a finite positive number" };
+
+/** Mutable hyper-parameters that throw {@link ValueError} on a value outside their domain. */
+export function hyperParameters<Name extends string>(optimizer: string, initial: Readonly<Record<Name, readonly [value: number, domain: Domain]>>): Record<Name, number> {
+  const values = {} as Record<Name, number>;
+  for (const name of Object.keys(initial) as Name[]) {
+    const [first, domain] = initial[name];
+    let value = first;
+    const set = (next: number): void => {
+      if (!domain.accepts(next)) throw new ValueError(`${optimizer}: ${name} is ${next}.`, `Pass ${domain.description}.`);
+      value = next;
+    };
+    set(first);
+    Object.defineProperty(values, name, { enumerable: true, get: () => value, set });
+  }
+  return values;
+}
+
+/**
+ * Zero where |x| < 10⁻³⁷. The running means of parameters that get no gradient decay into subnormal numbers,
+ * on which processors are 10 to 100 times slower.
+ */
+export function flushSubnormal(x: Tensor): Tensor {
+  return x.abs().less(1e-37).where(zerosLike(x), x);
+}
