@@ -117,8 +117,10 @@ function candidates(
   }
   const rank = (cluster: Cluster): number => ["matmul", "sum", "max", "argmax"].indexOf(cluster.primary.op);
   const producing = [...producers].sort((a, b) => (rank(a) + 5) % 5 - (rank(b) + 5) % 5);
+  // Scalars (hyper-parameters) are read by all sorts of kernels; sharing one is no reason to join, but for other scalars.
+  const scalar = sizeOf(root.shape) === 1;
   const sharing = clusters.filter(
-    (cluster) => !producers.has(cluster) && cluster.roots.some((other) => [...reads.get(other)!.keys()].some((node) => sizeOf(node.shape) > 1 && own.has(node))),
+    (cluster) => !producers.has(cluster) && cluster.roots.some((other) => [...reads.get(other)!.keys()].some((node) => (sizeOf(node.shape) > 1 || scalar) && own.has(node))),
   );
   return [...producing, ...sharing.reverse()];
 }

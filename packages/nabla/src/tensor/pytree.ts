@@ -35,6 +35,8 @@ export interface Leaf {
 /** A tree taken apart: `rebuild` puts values in place of the leaves, in order. */
 export interface Flattened<T> {
   readonly leaves: readonly Leaf[];
+  /** The tree with other tensors for leaves. */
+  restore(tensors: readonly Tensor[]): T;
   rebuild<U>(values: readonly U[]): TreeOf<T, U>;
 }
 
@@ -58,6 +60,7 @@ export function flatten<T>(tree: T): Flattened<T> {
   const structure = collect(tree, "", leaves);
   return {
     leaves,
+    restore: (tensors) => build(structure, tensors.values()) as T,
     rebuild<U>(values: readonly U[]): TreeOf<T, U> {
       if (values.length !== leaves.length) throw new ValueError(`A tree of ${leaves.length} tensors cannot take ${values.length} values.`, "Pass one value a leaf.");
       const rest = values.values();

@@ -1,0 +1,49 @@
+// A staged computation: a traced graph compiled once and run on many inputs.
+// compile() and train.step() are thin layers over it.
+import { compileProgram } from "../compile/index.ts";
+import type { Device, Executable } from "../devices/device.ts";
+import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { bytesOf, DeviceStorage } from "./storage.ts";
+
+/** What to stage. */
+export interface StageRequest {
+  readonly device: Device;
+  /** Placeholders, bound at every run. */
+  readonly inputs: readonly GraphNode[];
+  readonly outputs: readonly GraphNode[];
+  /** donate[i]: the input whose buffer output i takes over. */
+  readonly donate: readonly (number | undefined)[];
+}
+
+/** A compiled graph. Values the traced function closed over are bound to their storages. */
+export class Stage {
+  readonly #device: Device;
+  readonly #executable: Executable;
+  readonly #captured: readonly DeviceStorage[];
+  /** Bytes of each output that has a buffer of its own. */
+  readonly #outputBytes: readonly number[];
+
+  constructor({ device, inputs, outputs, donate }: StageRequest) {
+    const bound = new Set(inputs);
+    const captured = topologicalOrder(outputs, bound).filter((node) => !bound.has(node) && node.storage instanceof DeviceStorage);
+    this.#device = device;
+    this.#captured = captured.map((node) => node.storage as DeviceStorage);
+    this.#outputBytes = outputs.filter((_, index) => donate[index] === undefined).map(bytesOf);
+    this.#executable = device.compile(compileProgram({ inputs: [...inputs, ...captured], outputs, donate }));
+  }
+
+  /** Queues one run; returns the storages of the outputs that are not donated, in order. */
+  run(inputs: readonly DeviceStorage[]): DeviceStorage[] {
+    const results = this.#outputBytes.map((bytes) => new DeviceStorage(this.#device, bytes));
+    const buffers = [];
+    for (const storage of inputs) buffers.push(storage.buffer);
+    for (const storage of this.#captured) buffers.push(storage.buffer);
+    for (const storage of results) buffers.push(storage.buffer);
+    this.#executable.run(buffers);
+    return results;
+  }
+
+  dispose(): void {
+    this.#executable.dispose();
+  }
+}
