@@ -3,19 +3,16 @@
 import { createRandom, type Random } from "../random/random.ts";
 import type { Internal } from "../space/distribution.ts";
 import type { ParameterSpec, SearchSpace } from "../space/space.ts";
-import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
+import { TrialState, type AskContext, type Json, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
 import { StudyError } from "../study/errors.ts";
 import { CMA } from "./cma.ts";
 import { cellCentre, cellOf, historyOf, keepState, type History } from "./history.ts";
 import { randomAssignment, randomValue } from "./random.ts";
-import { sobolAssignment } from "./sobol.ts";
 
 export interface CMAESOptions {
-  /** Quasi-random trials first; the best of them is the first mean. Default min(5 + dimensions, a tenth of the trials left at the start). */
-  readonly startup?: number;
-  /** Initial step size as a fraction of each range; default 1/6. */
+  /** Initial step size as a fraction of each range; default 0.12. */
   readonly sigma?: number;
-  /** Points per generation; default 4 + ⌊3 ln n⌋. */
+  /** Points per generation; default min(4 + ⌊3 ln n⌋, 6 + ⌊n / 20⌋): small budgets need many generations, and restarts enlarge it. */
   readonly populationSize?: number;
   /** Adapts variances only: for hundreds of dimensions. Default: above 200. */
   readonly separable?: boolean;
@@ -24,6 +21,10 @@ export interface CMAESOptions {
 }
 
 const GENERATION = "cma:generation";
+/** How many finished trials the first distribution was made from. */
+const START = "cma:start";
+/** With so many finished trials before it the search starts at their best instead of the centre. */
+const WARM = 10;
 const POINT = "cma:x";
 
 /** CMA-ES with margin for integers, learned probabilities for categories, and restarts. One objective. */
@@ -42,9 +43,7 @@ export class CMAESSampler implements Sampler {
     if (space.parameters.length === 0) return { assignment: randomAssignment(context) };
     const history = historyOf(context);
     const state = keepState(context, this.key, () => new Evolution(history, this.options, study.seed));
-    state.sync(study);
-    if (state.model === null) return { assignment: sobolAssignment(context), why: "startup" };
-    return state.propose(context, state.model);
+    return state.propose(context, state.sync(study));
   }
 
   askIndependent(context: AskContext, parameter: ParameterSpec): Internal {
@@ -57,7 +56,7 @@ interface Individual { readonly v: Float64Array; readonly row: number }
 /** The distribution as a fold over finished rows. */
 class Evolution {
   readonly history: History;
-  model: CMA | null = null;
+  private model: CMA | null = null;
   private readonly options: CMAESOptions;
   private readonly seed: number;
   /** Coordinates handled by the CMA; the others are categorical. */
@@ -72,6 +71,7 @@ class Evolution {
   private generation: Individual[] = [];
   /** Counts every generation of every restart. */
   private epoch = 0;
+  private startedWith = 0;
   private restarts = 0;
   private largePopulation = 0;
   private spentLarge = 0;
@@ -95,16 +95,14 @@ class Evolution {
   }
 
   /** Takes in finished trials; each full generation moves the distribution. */
-  sync(study: StudyView): void {
-    const startup = this.options.startup ?? 1;
+  sync(study: StudyView): CMA {
+    this.model ??= this.start(study);
     for (; this.synced < this.history.length; this.synced++) {
-      const trial = this.history.trials[this.synced]!;
-      if (study.states[trial] === TrialState.FAIL || Number.isNaN(this.history.losses[this.synced]!)) continue;
-      this.generation.push({ v: this.pointOf(study, this.synced), row: this.synced });
-      if (this.model === null) {
-        if (this.generation.length >= startup) this.start(study);
-      } else if (this.generation.length >= this.model.populationSize) this.advance(study, this.model);
+      if (!this.usable(study, this.synced)) continue;
+      this.generation.push({ v: this.pointOf(study, this.synced, this.model), row: this.synced });
+      if (this.generation.length >= this.model.populationSize) this.model = this.advance(study, this.model);
     }
+    return this.model;
   }
 
   propose(context: AskContext, model: CMA): Proposal {
@@ -124,28 +122,37 @@ class Evolution {
       this.categorical.forEach((d, i) => { unit[d] = cellCentre(dimensions[d]!, draw(this.probabilities[i]!, random)); });
       const assignment = space.fromUnit(unit);
       if (!space.satisfies(assignment) || (!study.noisy && study.find(assignment) >= 0)) continue;
-      const attributes = this.needsPoint ? { [GENERATION]: this.epoch, [POINT]: Array.from(v) } : { [GENERATION]: this.epoch };
+      const attributes: Record<string, Json> = { [GENERATION]: this.epoch };
+      if (this.epoch === 1) attributes[START] = this.startedWith;
+      if (this.needsPoint) attributes[POINT] = Array.from(v);
       return { assignment, attributes, why: `generation ${model.generation} of restart ${this.restarts}, σ ${model.sigma.toPrecision(2)}` };
     }
     return { assignment: randomAssignment(context), why: "nothing new near the mean" };
   }
 
+  private usable(study: StudyView, row: number): boolean {
+    return study.states[this.history.trials[row]!] !== TrialState.FAIL && !Number.isNaN(this.history.losses[row]!);
+  }
+
   /** The point as it was sampled; of a trial from elsewhere, its row, with the mean where a coordinate is missing. */
-  private pointOf(study: StudyView, row: number): Float64Array {
+  private pointOf(study: StudyView, row: number, model: CMA): Float64Array {
     const trial = this.history.trials[row]!;
-    const { model } = this;
     const stored = this.needsPoint ? study.systemAttribute(trial, POINT) : undefined;
     if (Array.isArray(stored) && stored.length === this.numeric.length) return Float64Array.from(stored, Number);
-    const v = Float64Array.from(this.numeric, (d, i) => {
-      const u = this.history.row(row)[d]!;
-      return Number.isNaN(u) ? (model?.mean[i] ?? 0.5) : u;
-    });
-    if (model === null || study.systemAttribute(trial, GENERATION) === this.epoch) return v;
+    const v = this.coordinates(row, model.mean);
+    if (study.systemAttribute(trial, GENERATION) === this.epoch) return v;
     // Injection (Hansen 2011): a point that the distribution would hardly have drawn counts as one at its edge.
     const distance = model.mahalanobis(v);
     const reach = Math.sqrt(model.n) + 2 * model.n / (model.n + 2);
     if (distance > reach) for (let i = 0; i < v.length; i++) v[i] = model.mean[i]! + (v[i]! - model.mean[i]!) * (reach / distance);
     return v;
+  }
+
+  private coordinates(row: number, missing: Float64Array): Float64Array {
+    return Float64Array.from(this.numeric, (d, i) => {
+      const u = this.history.row(row)[d]!;
+      return Number.isNaN(u) ? missing[i]! : u;
+    });
   }
 
   /** Ranks the generation: feasible before infeasible, then by loss. */
@@ -158,24 +165,38 @@ class Evolution {
     return this.generation.sort((a, b) => violation(a.row) - violation(b.row) || this.history.losses[a.row]! - this.history.losses[b.row]!);
   }
 
-  private start(study: StudyView): void {
-    const [best] = this.ranked(study);
+  /** The first distribution: about the centre, or about the best of what other samplers have found. */
+  private start(study: StudyView): CMA {
+    this.startedWith = this.history.length;
+    for (let row = 0; row < this.history.length; row++) {
+      const recorded = study.systemAttribute(this.history.trials[row]!, START);
+      if (typeof recorded === "number") { this.startedWith = recorded; break; }
+    }
+    this.synced = this.startedWith;
     this.probabilities = this.categorical.map((d) => new Float64Array(this.history.dimensions[d]!.levels).fill(1 / this.history.dimensions[d]!.levels));
+    const centre = new Float64Array(this.numeric.length).fill(0.5);
+    for (let row = 0; row < this.startedWith; row++) if (this.usable(study, row)) this.generation.push({ v: this.coordinates(row, centre), row });
+    const ranked = this.ranked(study);
     this.generation = [];
-    this.begin(this.options.startup === undefined ? new Float64Array(this.numeric.length).fill(0.5) : best!.v, this.options.sigma ?? 1 / 6, this.options.populationSize);
-    this.largePopulation = this.model!.populationSize;
+    const initial = this.options.sigma ?? 0.12;
+    const warm = ranked.length >= WARM;
+    const model = this.begin(warm ? ranked[0]!.v : centre, warm ? Math.min(initial, spreadOf(ranked.slice(0, Math.ceil(ranked.length / 10) + 2))) : initial, this.smallest());
+    this.largePopulation = model.populationSize;
+    return model;
   }
 
-  private begin(mean: Float64Array, sigma: number, populationSize: number | undefined): void {
-    this.model = new CMA({
-      mean, sigma, thresholds: this.thresholds, separable: this.options.separable ?? mean.length > 200,
-      ...(populationSize === undefined ? {} : { populationSize }),
-    });
+  private smallest(): number {
+    const n = this.numeric.length;
+    return this.options.populationSize ?? Math.min(4 + Math.floor(3 * Math.log(Math.max(1, n))), 6 + Math.floor(n / 20));
+  }
+
+  private begin(mean: Float64Array, sigma: number, populationSize: number): CMA {
     this.epoch++;
     this.bests = [];
+    return new CMA({ mean, sigma, populationSize, thresholds: this.thresholds, separable: this.options.separable ?? mean.length > 200 });
   }
 
-  private advance(study: StudyView, model: CMA): void {
+  private advance(study: StudyView, model: CMA): CMA {
     const ranked = this.ranked(study);
     this.generation = [];
     if (this.numeric.length > 0) model.tell(ranked.map(({ v }) => v));
@@ -186,7 +207,7 @@ class Evolution {
     const spent = ranked.length;
     if (this.large) this.spentLarge += spent;
     else this.spentSmall += spent;
-    if ((this.options.restarts ?? "bipop") !== "none" && this.converged(model, ranked)) this.restart(model);
+    return (this.options.restarts ?? "bipop") !== "none" && this.converged(model, ranked) ? this.restart(model) : model;
   }
 
   /** Moves each category's probability towards its share among the better half, keeping a floor (Hamano et al. 2024, CatCMA). */
@@ -221,22 +242,29 @@ class Evolution {
     return range <= 1e-12 * Math.max(1, Math.abs(recent[0]!));
   }
 
-  private restart(model: CMA): void {
+  private restart(model: CMA): CMA {
     this.restarts++;
     const random = createRandom(this.seed, this.restarts, "cma-es/restart");
     const mean = Float64Array.from({ length: model.n }, () => random.uniform());
-    const initial = this.options.sigma ?? 1 / 6;
-    const smallest = this.options.populationSize ?? 4 + Math.floor(3 * Math.log(model.n));
-    this.large = this.options.restarts === "ipop" || this.spentLarge <= this.spentSmall;
-    if (this.large) {
-      this.largePopulation *= 2;
-      this.begin(mean, initial, this.largePopulation);
-    } else {
-      const size = Math.floor(smallest * (0.5 * this.largePopulation / smallest) ** (random.uniform() ** 2));
-      this.begin(mean, initial * 10 ** (-2 * random.uniform()), Math.max(smallest, size));
-    }
+    const initial = this.options.sigma ?? 0.12;
     for (const p of this.probabilities) p.fill(1 / p.length);
+    this.large = this.options.restarts === "ipop" || this.spentLarge <= this.spentSmall;
+    if (this.large) return this.begin(mean, initial, this.largePopulation *= 2);
+    const smallest = this.smallest();
+    const size = Math.floor(smallest * (0.5 * this.largePopulation / smallest) ** (random.uniform() ** 2));
+    return this.begin(mean, initial * 10 ** (-2 * random.uniform()), Math.max(smallest, size));
   }
+}
+
+/** Root mean square deviation per coordinate of some points about their mean, at least a hundredth. */
+function spreadOf(points: readonly Individual[]): number {
+  const n = points[0]!.v.length;
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    const mean = points.reduce((s, { v }) => s + v[i]!, 0) / points.length;
+    sum += points.reduce((s, { v }) => s + (v[i]! - mean) ** 2, 0) / points.length;
+  }
+  return Math.max(0.01, Math.sqrt(sum / n));
 }
 
 function draw(probabilities: Float64Array, random: Random): number {
