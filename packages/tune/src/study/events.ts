@@ -22,6 +22,7 @@ export interface AskEvent {
   readonly type: "ask"; readonly trial: number; readonly time: number; readonly owner: string;
   /** Finished trials the sampler saw; makes a replay exact. */
   readonly watermark: number;
+  readonly parent?: number; readonly checkpoint?: Checkpoint;
 }
 /** A waiting trial goes to a worker under a new fence. */
 export interface ClaimEvent { readonly type: "claim"; readonly trial: number; readonly time: number; readonly owner: string; readonly fence: number }

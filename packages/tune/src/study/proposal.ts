@@ -16,6 +16,7 @@ type Emit = (event: StudyEvent) => void;
 const TWIN_ATTEMPTS = 16;
 const CONSTRAINT_ATTEMPTS = 32;
 const ANSWERED_IN_A_ROW = 64;
+const ANSWERED_LIMIT = 2000;
 const RANDOM_TRIES = 512;
 const ENUMERATION_LIMIT = 200_000;
 
@@ -24,17 +25,25 @@ export interface NewTrialOptions {
   readonly fixed: ParameterValues;
   readonly owner: string;
   readonly remaining: number;
+  /** Duplicates answered in a row before this. */
+  readonly answered: number;
+  /** Whether the objective has run since it may have changed: until then a define-by-run space may yet grow. */
+  readonly probed: boolean;
   now(): number;
 }
 
-/** Creates the next trial that needs evaluating and returns its number; null when nothing is left to propose. */
+/**
+ * Creates the next trial that needs evaluating and returns its number; null when nothing is left to propose. In a
+ * declared space duplicates are answered here; define-by-run trials find out parameter by parameter.
+ */
 export function createTrial(state: StudyState, options: NewTrialOptions, emit: Emit): number | null {
-  for (let answered = 0; ; answered++) {
-    if (state.exhausted) return null;
+  const declared = state.space !== null;
+  for (let { answered } = options; ; answered++) {
+    if (answered > ANSWERED_LIMIT || ((declared || options.probed) && state.exhausted)) return null;
     const proposal = answered < ANSWERED_IN_A_ROW ? propose(state, options) : unseen(state, options);
     if (proposal === null) return null;
     const trial = startTrial(state, options, proposal, emit);
-    const twin = state.noisy ? -1 : state.find(proposal.assignment);
+    const twin = declared ? twinOf(state, trial) : -1;
     if (twin < 0) return trial;
     answerFromMemory(state, trial, twin, options.now(), emit);
   }
@@ -96,6 +105,11 @@ export function declaredAssignment(space: SearchSpace, known: ReadonlyMap<string
 export function enqueued(state: StudyState, trial: number): ParameterValues {
   const fixed = state.systemAttribute(trial, "fixed_params");
   return typeof fixed === "object" && fixed !== null && !Array.isArray(fixed) ? (fixed as ParameterValues) : {};
+}
+
+/** The finished trial that evaluated exactly the values this one has so far; −1 when there is none or it may differ. */
+export function twinOf(state: StudyState, trial: number): number {
+  return state.noisy || state.parent(trial) >= 0 ? -1 : state.find(state.assignment(trial));
 }
 
 /** Finishes a trial whose point is known with the values it had. */
@@ -259,7 +273,12 @@ function unseen(state: StudyState, options: NewTrialOptions): Proposal | null {
 
 function startTrial(state: StudyState, options: NewTrialOptions, proposal: Proposal, emit: Emit): number {
   const trial = state.length;
-  emit({ type: "ask", trial, time: options.now(), owner: options.owner, watermark: state.watermark });
+  const { parent } = proposal;
+  const checkpoint = parent === undefined ? null : state.checkpoint(parent);
+  emit({
+    type: "ask", trial, time: options.now(), owner: options.owner, watermark: state.watermark,
+    ...(parent === undefined ? {} : { parent }), ...(checkpoint === null ? {} : { checkpoint }),
+  });
   setParameters(state, trial, state.jointSpace, proposal.assignment, emit);
   const attributes: Record<string, Json> = { ...proposal.attributes };
   if (proposal.why !== undefined) attributes["why"] = proposal.why;

@@ -168,6 +168,11 @@ export class StudyState implements StudyView {
     return this.record(trial).checkpoint;
   }
 
+  /** The trial this one was forked from, or −1. */
+  parent(trial: number): number {
+    return this.record(trial).parent;
+  }
+
   /** Finished trials the sampler saw when it was asked for this one; −1 for enqueued trials. */
   watermarkOf(trial: number): number {
     return this.record(trial).watermark;
@@ -223,7 +228,7 @@ export class StudyState implements StudyView {
   get exhausted(): boolean {
     if (this.noisy) return false;
     const space = this.jointSpace;
-    if (space.parameters.length === 0 || this.points.size === 0 || space.constraints.length > 0) return false;
+    if (space.parameters.length === 0 || space.constraints.length > 0) return false;
     if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
     return space.cardinality() <= this.points.size + this.running.length;
   }
@@ -332,6 +337,8 @@ export class StudyState implements StudyView {
     record.attempt = 1;
     record.fence = 1;
     record.watermark = event.watermark;
+    record.parent = event.parent ?? -1;
+    record.checkpoint = event.checkpoint ?? null;
     record.lease = { owner: event.owner, fence: 1 };
     this.states[event.trial] = TrialState.RUNNING;
     this.running.push(event.trial);
@@ -409,7 +416,8 @@ export class StudyState implements StudyView {
     this.move(trial, TrialState[state]);
     this.finished[this.watermark++] = trial;
     if (state === "FAIL") return;
-    if (state === "COMPLETE" && !this.noisy && record.answeredBy < 0) this.remember(trial);
+    // A fork starts from another's weights: its result is not a function of its parameters alone.
+    if (state === "COMPLETE" && !this.noisy && record.answeredBy < 0 && record.parent < 0) this.remember(trial);
     this.intersect(trial);
   }
 
