@@ -115,3 +115,13 @@ export function restoreAxes(x: GraphNode, axes: readonly number[], shape: Shape)
 export function repeat(x: GraphNode, size: number): GraphNode {
   return broadcast(reshape(x, [1, ...x.shape]), [size, ...x.shape]);
 }
+
+/** Operands of one batched primitive: those without the batch axis gain it by repetition. */
+export function alignBatch(inputs: readonly GraphNode[], batched: readonly boolean[], size: number): GraphNode[] {
+  return inputs.map((input, index) => (batched[index] ? input : repeat(input, size)));
+}
+
+/** The sum of what is not null. */
+export function sumOf(terms: readonly (GraphNode | null)[]): GraphNode | null {
+  return terms.reduce((total, term) => (total === null ? term : term === null ? total : add(total, term)), null);
+}

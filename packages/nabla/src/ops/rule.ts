@@ -38,11 +38,11 @@ export interface Rule<P extends OpName> {
   shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
   /** Plain evaluation in the precision of `out`: the oracle. */
   reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue): void;
-  /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. */
+  /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. "none": not differentiable, the derivative is zero. */
   readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
-  /** Tangent of the output from the inputs' (null = zero), written in nodes. */
+  /** Tangent of the output from the inputs' (null = zero; at least one is not), written in nodes; null where the output has none. */
   readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[]) => GraphNode | null);
-  /** The node on inputs that gained a leading batch axis where `batched` says so; the result has it as axis 0. */
+  /** The node on inputs that gained a leading batch axis where `batched` says so (at least once, but for leaves); the result has it as axis 0. */
   batch(inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number): GraphNode;
   readonly samples: readonly Sample<P>[];
   readonly errors: readonly ErrorSample<P>[];

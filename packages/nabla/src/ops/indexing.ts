@@ -1,0 +1,140 @@
+// Rows by computed indices. gather clamps what is out of range and scatterAdd drops it,
+// so the gradient of a clamped row is dropped: an index out of range is a mistake, not a value to learn.
+import * as ops from "./build.ts";
+import type { DType } from "./dtype.ts";
+import type { GraphNode } from "./graph.ts";
+import { infer } from "./infer.ts";
+import type { Rule, Sample } from "./rule.ts";
+import { aval, host, spread } from "./sample.ts";
+import { type Shape, sizeOf } from "./shape.ts";
+
+interface Lookup {
+  readonly table: Shape;
+  readonly indices: Shape;
+  readonly dtype?: DType;
+  readonly name?: string;
+}
+
+function gatherSample({ table, indices, dtype = "float32", name }: Lookup): Sample<"gather"> {
+  return { inputs: [spread(dtype, table, 0, 9), spread("int32", indices, 0, table[0]!)], params: {}, ...(name === undefined ? {} : { name }) };
+}
+
+export const gatherRule: Rule<"gather"> = {
+  shape: infer.gather,
+  reference: ([x, indices], _, out) => {
+    const rows = x!.shape[0]!;
+    const inner = sizeOf(x!.shape.slice(1));
+    for (let i = 0; i < indices!.data.length; i++) {
+      const row = Math.min(Math.max(indices!.data[i]!, 0), rows - 1);
+      for (let j = 0; j < inner; j++) out.data[i * inner + j] = x!.data[row * inner + j]!;
+    }
+  },
+  vjp: ({ inputs: [x, indices] }, cotangent) => [ops.scatterAdd(indices!, cotangent, x!.shape[0]!), null],
+  jvp: ({ inputs }, [tangent]) => ops.gather(tangent!, inputs[1]!),
+  batch: (inputs, [batchedX, batchedIndices], _, size) => {
+    const [x, indices] = inputs as readonly [GraphNode, GraphNode];
+    if (!batchedX) return ops.gather(x, indices);
+    const rest = x.shape.slice(2);
+    const rows = x.shape[1]!;
+    if (batchedIndices) return ops.gather(ops.reshape(x, [size * rows, ...rest]), inOwnTable(clamped(indices, rows), rows));
+    const taken = ops.gather(moveAxis(x, 0, 1), indices);
+    return moveAxis(taken, indices.shape.length, 0);
+  },
+  samples: [
+    gatherSample({ table: [5, 3], indices: [4] }),
+    gatherSample({ table: [7], indices: [3], name: "scalars" }),
+    gatherSample({ table: [17, 5], indices: [3, 7], name: "two index axes, odd sizes" }),
+    gatherSample({ table: [3, 2, 5], indices: [2], name: "matrices" }),
+    gatherSample({ table: [4, 3], indices: [], name: "one row" }),
+    gatherSample({ table: [1, 1], indices: [1], name: "one element" }),
+    gatherSample({ table: [3, 2], indices: [0], name: "no indices" }),
+    gatherSample({ table: [0, 2], indices: [0], name: "empty" }),
+    { inputs: [spread("float32", [3, 2], 0, 9), host("int32", [5], [2, 0, 2, 2, 1])], params: {}, name: "repeated rows" },
+    { inputs: [spread("float32", [3, 2], 0, 9), host("int32", [4], [-1, 3, 2147483647, -2147483648])], params: {}, name: "clamps", differentiable: false },
+    ...(["float64", "int32", "uint8", "bool"] as const).map((dtype) => gatherSample({ table: [5, 3], indices: [4], dtype, name: dtype })),
+  ],
+  errors: [
+    { inputs: [aval("float32", 3), aval("float32", 2)], params: {}, message: /indices must be int32, not float32/ },
+    { inputs: [aval("float32"), aval("int32", 2)], params: {}, message: /a scalar has no rows/ },
+    { inputs: [aval("float32", 0, 2), aval("int32", 2)], params: {}, message: /\[0, 2\] has no rows to take/ },
+  ],
+};
+
+function scatterSample(indices: Shape, rest: Shape, rows: number, dtype: DType, name?: string): Sample<"scatterAdd"> {
+  return {
+    inputs: [spread("int32", indices, 0, rows), spread(dtype, [...indices, ...rest], -9, 9, 1)],
+    params: { rows }, ...(name === undefined ? {} : { name }),
+  };
+}
+
+export const scatterAddRule: Rule<"scatterAdd"> = {
+  shape: infer.scatterAdd,
+  reference: ([indices, updates], { rows }, out) => {
+    const inner = sizeOf(out.shape.slice(1));
+    const totals = new Float64Array(out.data.length);
+    for (let i = 0; i < indices!.data.length; i++) {
+      const row = indices!.data[i]!;
+      if (row < 0 || row >= rows) continue;
+      for (let j = 0; j < inner; j++) totals[row * inner + j]! += updates!.data[i * inner + j]!;
+    }
+    out.data.set(totals);
+  },
+  vjp: ({ inputs: [indices, updates], params: { rows } }, cotangent) => {
+    if (rows === 0) return [null, ops.scalarLike(0, updates!)];
+    const taken = ops.gather(cotangent, indices!);
+    const trailing = taken.shape.map((_, axis) => axis).slice(indices!.shape.length);
+    const kept = inRange(indices!, rows);
+    const mask = trailing.length === 0 ? kept : ops.restoreAxes(kept, trailing, taken.shape);
+    return [null, ops.select(mask, taken, ops.scalarLike(0, taken))];
+  },
+  jvp: ({ inputs: [indices], params: { rows } }, [, tangent]) => ops.scatterAdd(indices!, tangent!, rows),
+  batch: (inputs, [batchedIndices, batchedUpdates], { rows }, size) => {
+    const [indices, updates] = inputs as readonly [GraphNode, GraphNode];
+    if (!batchedIndices) {
+      const summed = ops.scatterAdd(indices, moveAxis(updates, 0, indices.shape.length), rows);
+      return moveAxis(summed, 1, 0);
+    }
+    const own = inOwnTable(indices, rows);
+    const outside = ops.select(inRange(indices, rows), own, ops.scalarLike(-1, own));
+    const stacked = ops.scatterAdd(outside, batchedUpdates ? updates : ops.repeat(updates, size), size * rows);
+    return ops.reshape(stacked, [size, rows, ...stacked.shape.slice(1)]);
+  },
+  samples: [
+    scatterSample([4], [3], 5, "float32"),
+    scatterSample([17], [], 3, "float32", "scalars, rows meet often"),
+    scatterSample([3, 7], [5], 4, "float32", "two index axes, odd sizes"),
+    scatterSample([5], [2, 3], 2, "float32", "matrices"),
+    scatterSample([], [3], 2, "float32", "one row"),
+    scatterSample([0], [2], 3, "float32", "no updates"),
+    { inputs: [host("int32", [0], []), host("float32", [0, 2], [])], params: { rows: 0 }, name: "no rows" },
+    { inputs: [host("int32", [5], [-1, 3, 0, 2147483647, 2]), spread("float32", [5, 2], 1, 9)], params: { rows: 3 }, name: "drops what is outside" },
+    { inputs: [host("int32", [3], [1, 1, 1]), host("int32", [3], [2147483647, 1, 5])], params: { rows: 2 }, name: "int32 wraps" },
+    scatterSample([5], [3], 4, "float64", "float64"),
+  ],
+  errors: [
+    { inputs: [aval("float32", 2), aval("float32", 2)], params: { rows: 3 }, message: /indices must be int32/ },
+    { inputs: [aval("int32", 2), aval("float32", 3, 2)], params: { rows: 3 }, message: /indices \[2\] are not the leading axes of updates \[3, 2\]/ },
+    { inputs: [aval("int32", 2), aval("float32", 2)], params: { rows: -1 }, message: /has -1 at axis 0/ },
+    { inputs: [aval("int32", 2), aval("uint8", 2)], params: { rows: 1 }, message: /not uint8/ },
+  ],
+};
+
+/** `x` with axis `from` at place `to`, the others in their order. */
+function moveAxis(x: GraphNode, from: number, to: number): GraphNode {
+  const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== from);
+  return ops.transpose(x, others.toSpliced(to, 0, from));
+}
+
+/** Indices into a stack of tables of `rows` rows, each into the table of its batch element (axis 0). */
+function inOwnTable(indices: GraphNode, rows: number): GraphNode {
+  const table = ops.iota(indices.shape, 0);
+  return ops.add(indices, ops.mul(table, ops.scalarLike(rows, table)));
+}
+
+function clamped(indices: GraphNode, rows: number): GraphNode {
+  return ops.minimum(ops.maximum(indices, ops.scalarLike(0, indices)), ops.scalarLike(Math.max(rows - 1, 0), indices));
+}
+
+function inRange(indices: GraphNode, rows: number): GraphNode {
+  return ops.logicalAnd(ops.lessEqual(ops.scalarLike(0, indices), indices), ops.less(indices, ops.scalarLike(rows, indices)));
+}

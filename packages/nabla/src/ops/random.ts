@@ -1,0 +1,62 @@
+// Random bits by counter: element i is a pure function of (key, i), whatever the device and its threads.
+// Threefry-2x32 with 20 rounds: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+import * as ops from "./build.ts";
+import { infer } from "./infer.ts";
+import type { Rule } from "./rule.ts";
+import { aval, host } from "./sample.ts";
+
+/** Rotation distances of eight rounds, as two groups of four between which the key is added. */
+const ROTATIONS = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+] as const;
+const PARITY = 0x1bd11bda;
+
+/** The two words that key (k0, k1) gives for counter (c0, c1), as int32. */
+export function threefry2x32(k0: number, k1: number, c0: number, c1: number): readonly [number, number] {
+  const keys = [k0 | 0, k1 | 0, k0 ^ k1 ^ PARITY] as const;
+  let x0 = (c0 + keys[0]) | 0;
+  let x1 = (c1 + keys[1]) | 0;
+  for (let group = 0; group < 5; group++) {
+    for (const distance of ROTATIONS[group % 2]!) {
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << distance) | (x1 >>> (32 - distance))) ^ x0;
+    }
+    x0 = (x0 + keys[(group + 1) % 3]!) | 0;
+    x1 = (x1 + keys[(group + 2) % 3]! + group + 1) | 0;
+  }
+  return [x0, x1];
+}
+
+const key = host("int32", [2], [0x12345678, -1698898192]);
+
+export const randomBitsRule: Rule<"randomBits"> = {
+  shape: infer.randomBits,
+  reference: ([words], _, out) => {
+    for (let i = 0; i < out.data.length; i++) {
+      const [a, b] = threefry2x32(words!.data[0]!, words!.data[1]!, 0, i);
+      out.data[i] = a ^ b;
+    }
+  },
+  vjp: "none",
+  jvp: "none",
+  batch: ([keys], _, { shape }, size) => {
+    const draws = Array.from({ length: size }, (__, index) => {
+      const own = ops.reshape(ops.slice(keys!, [index, 0], [index + 1, 2]), [2]);
+      return ops.reshape(ops.randomBits(own, shape), [1, ...shape]);
+    });
+    return size === 0 ? ops.scalarLike(0, { shape: [0, ...shape], dtype: "int32" }) : ops.concat(draws, 0);
+  },
+  samples: [
+    { inputs: [key], params: { shape: [2, 3] } },
+    { inputs: [host("int32", [2], [0, 0])], params: { shape: [1] }, name: "key zero" },
+    { inputs: [host("int32", [2], [-1, -1])], params: { shape: [17] }, name: "odd size" },
+    { inputs: [key], params: { shape: [3, 7, 5] }, name: "odd sizes" },
+    { inputs: [key], params: { shape: [] }, name: "scalar" },
+    { inputs: [key], params: { shape: [0, 4] }, name: "empty" },
+  ],
+  errors: [
+    { inputs: [aval("float32", 2)], params: { shape: [3] }, message: /the key must be int32, not float32/ },
+    { inputs: [aval("int32", 3)], params: { shape: [3] }, message: /the key has shape \[3\]/ },
+  ],
+};

@@ -1,0 +1,44 @@
+// Reverse mode: one walk from the outputs back, adding up cotangents.
+// The derivative is a graph like any other, so it can be differentiated again.
+import { sumOf } from "../ops/build.ts";
+import { isFloating } from "../ops/dtype.ts";
+import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { ruleOf } from "../ops/registry.ts";
+
+/**
+ * Cotangents of `inputs` from those of `outputs` (null = zero): the vector-Jacobian product, as nodes.
+ * An input that no output depends on differentiably gets null. Inputs may lie inside the graph.
+ */
+export function reverse(
+  outputs: readonly GraphNode[],
+  inputs: readonly GraphNode[],
+  cotangents: readonly (GraphNode | null)[],
+): (GraphNode | null)[] {
+  const path = differentiablePath(outputs, inputs);
+  const pending = new Map<GraphNode, GraphNode>();
+  const accumulate = (node: GraphNode, cotangent: GraphNode | null): void => {
+    if (cotangent === null || !path.has(node)) return;
+    pending.set(node, sumOf([pending.get(node) ?? null, cotangent])!);
+  };
+  outputs.forEach((output, index) => accumulate(output, cotangents[index] ?? null));
+  for (const node of [...path].reverse()) {
+    const cotangent = pending.get(node);
+    const { vjp } = ruleOf(node);
+    if (cotangent === undefined || vjp === "none" || !node.inputs.some((input) => path.has(input))) continue;
+    const parts = vjp({ inputs: node.inputs, output: node, params: node.params }, cotangent);
+    node.inputs.forEach((input, index) => accumulate(input, parts[index]!));
+  }
+  return inputs.map((input) => pending.get(input) ?? null);
+}
+
+/** The floating nodes between `inputs` and `outputs` that a derivative passes through, inputs before users. */
+function differentiablePath(outputs: readonly GraphNode[], inputs: readonly GraphNode[]): Set<GraphNode> {
+  const wanted = new Set(inputs);
+  const path = new Set<GraphNode>();
+  for (const node of topologicalOrder(outputs)) {
+    if (!isFloating(node.dtype)) continue;
+    const passes = ruleOf(node).vjp !== "none" && node.inputs.some((input) => path.has(input));
+    if (passes || wanted.has(node)) path.add(node);
+  }
+  return path;
+}
