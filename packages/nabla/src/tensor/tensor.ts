@@ -29,9 +29,9 @@ function operand(value: Operand): arithmetic.NodeOperand {
   return typeof value === "number" ? value : value.node;
 }
 
-/** True where `node` depends on an argument of a function being traced, so it has no value yet. */
-export function isTraced(node: GraphNode): boolean {
-  return topologicalOrder([node]).some((each) => each.op === "source" && each.storage === undefined);
+/** True where a node depends on an argument of a function being traced, so it has no value yet. */
+export function isTraced(...nodes: readonly GraphNode[]): boolean {
+  return topologicalOrder(nodes).some((each) => each.op === "source" && each.storage === undefined);
 }
 
 /**
