@@ -57,58 +57,64 @@ function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[
     const node = canonical(output);
     targets.set(leaves.has(node) || targets.has(node) ? copyOf(node) : node, slotOf[index]!);
   });
-  let stage = analyse(inputs, targets);
-  const refused = [...targets].filter(([node, slot]) => slot < inputs.length && !writableInPlace(node, inputs[slot]!, stage));
-  if (refused.length > 0) {
-    for (const [node, slot] of refused) {
-      targets.delete(node);
-      targets.set(copyOf(node), slot);
-    }
-    stage = analyse(inputs, targets);
+  // Values that wait in the arena until everything has read what they will overwrite.
+  const held: GraphNode[] = [];
+  for (;;) {
+    const stage = analyse(inputs, targets, held);
+    const precedence = precedenceOf(stage);
+    const refused = inPlaceOutputs(stage).find(({ node, leaf }) => !writableInPlace(node, leaf, stage) || precedence.reaches(node, node));
+    if (refused === undefined) return stage;
+    const { node } = refused;
+    targets.set(copyOf(node), targets.get(node)!);
+    targets.delete(node);
+    held.push(node);
   }
-  return stage;
 }
 
 function copyOf(node: GraphNode): GraphNode {
   return new GraphNode("stopGradient", [node], {}, node);
 }
 
-function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, number>): Stage {
+function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, number>, held: readonly GraphNode[]): Stage {
   const leaves = new Set(inputs);
   const order = topologicalOrder([...outputs.keys()]);
-  const { stored, users } = chooseStored(order, leaves, [...outputs.keys()]);
+  const { stored, users } = chooseStored(order, leaves, [...outputs.keys(), ...held]);
   const roots = order.filter((node) => stored.has(node));
   const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
   return { leaves: inputs, outputs, order, stored, users, roots, reads };
 }
 
-/** In place needs: same elements, the writer reads the old value only at the element it writes, and no later reader wants the old one. */
+/** The outputs that take over an input's buffer. */
+function inPlaceOutputs(stage: Stage): { readonly node: GraphNode; readonly leaf: GraphNode }[] {
+  return [...stage.outputs].flatMap(([node, slot]) => {
+    const leaf = stage.leaves[slot];
+    return leaf === undefined ? [] : [{ node, leaf }];
+  });
+}
+
+/** Whether the writer reads the old value, if at all, only at the element it writes. Other readers must be able to go first, too. */
 function writableInPlace(node: GraphNode, leaf: GraphNode, stage: Stage): boolean {
   const own = stage.reads.get(node)!.get(leaf);
   if (sizeOf(node.shape) !== sizeOf(leaf.shape) || node.dtype !== leaf.dtype) return false;
   if (own === false || (hasOwnKernel(node) && own !== undefined)) return false;
-  if (own === true && !sameShape(node.shape, leaf.shape)) return false;
-  const data = dataPrecedence(stage);
-  return stage.roots.every((reader) => reader === node || !stage.reads.get(reader)!.has(leaf) || !data.reaches(node, reader));
+  return own === undefined || sameShape(node.shape, leaf.shape);
 }
 
-function dataPrecedence(stage: Stage): Precedence {
+/** What must run before what: producers before readers, and readers of a donated buffer before its writer. */
+function precedenceOf(stage: Stage): Precedence {
   const precedence = new Precedence();
   for (const root of stage.roots) {
     for (const read of stage.reads.get(root)!.keys()) if (stage.stored.has(read)) precedence.add(read, root);
+  }
+  for (const { node, leaf } of inPlaceOutputs(stage)) {
+    for (const reader of stage.roots) if (reader !== node && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
   }
   return precedence;
 }
 
 function build(stage: Stage): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
-  const precedence = dataPrecedence(stage);
-  const overwrites = new Map<GraphNode, GraphNode>();
-  for (const [node, slot] of stage.outputs) {
-    const leaf = stage.leaves[slot];
-    if (leaf === undefined) continue;
-    overwrites.set(node, leaf);
-    for (const reader of stage.roots) if (reader !== node && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
-  }
+  const precedence = precedenceOf(stage);
+  const overwrites = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
   const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites });
   const phasesOfClusters = schedule(clusters, precedence);
   const naming = new Naming(stage, clusters, phasesOfClusters);

@@ -1,6 +1,6 @@
 // io: saving and loading models and tensors.
 // `import { io } from "nabla"`.
-import { DTypeError, FormatError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
 import type { Module } from "../nn/module.ts";
 import { tensor } from "../tensor/creation.ts";
@@ -56,6 +56,11 @@ export async function load(path: string, model?: Module): Promise<Record<string,
   return model;
 }
 
+/** The metadata of a safetensors file. */
+export async function metadata(path: string): Promise<Readonly<Record<string, string>>> {
+  return decodeSafetensors(await files().read(path), `"${path}"`).metadata;
+}
+
 /** Checks every variable before the first is changed. */
 function assign({ tensors }: Archive, model: Module, path: string): void {
   const variables = model.variables();
@@ -75,5 +80,3 @@ function assign({ tensors }: Archive, model: Module, path: string): void {
     variable.assign(tensor(data, { shape, dtype }));
   }
 }
-
-export { FormatError };

@@ -7,13 +7,14 @@ import { PlatformError } from "../devices/errors.ts";
 import type { Host, HostWorker, WorkerEvents } from "../devices/wasm/host.ts";
 import { ValueError } from "../ops/errors.ts";
 
+/** V8's flag that fuses pairs of 128-bit vectors into 256-bit ones. */
+const fuseFlag = "experimental-wasm-revectorize";
+
 /**
- * What V8 is told around a compilation, and what it is told after.
- * Optimising at construction means no slow first steps; inlining must be off without Liftoff, or V8 14 aborts for want of its feedback;
- * revectorize fuses pairs of 128-bit vectors into 256-bit ones.
+ * What is off while V8 compiles: it then optimises at construction, and no first step is slow.
+ * Inlining must be off without Liftoff, or V8 14 aborts for want of its feedback; V8 before 13 has neither the flag nor the need.
  */
-const compileFlags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-lazy-compilation", "--no-wasm-inlining"];
-const restoredFlags = ["--no-experimental-wasm-revectorize", "--liftoff", "--wasm-lazy-compilation", "--wasm-inlining"];
+const flagsOff = ["liftoff", "wasm-lazy-compilation", ...(Number.parseInt(process.versions.v8, 10) >= 13 ? ["wasm-inlining"] : [])];
 
 /** Gives a worker's source its port; the source and `)(port);` follow. */
 const workerPrologue = `"use strict";
@@ -54,13 +55,19 @@ export function threadCount(setting: string | undefined, available: number): num
   return count;
 }
 
-function compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  for (const flag of compileFlags) setFlagsFromString(flag);
+function compileModule(bytes: Uint8Array<ArrayBuffer>, fuse = true): WebAssembly.Module {
+  for (const flag of flagsOff) setFlag(flag, false);
+  setFlag(fuseFlag, fuse);
   try {
     return new WebAssembly.Module(bytes);
   } finally {
-    for (const flag of restoredFlags) setFlagsFromString(flag);
+    for (const flag of flagsOff) setFlag(flag, true);
+    setFlag(fuseFlag, false);
   }
+}
+
+function setFlag(flag: string, value: boolean): void {
+  setFlagsFromString(value ? `--${flag}` : `--no-${flag}`);
 }
 
 function spawn(source: string, events: WorkerEvents): HostWorker {

@@ -1,0 +1,199 @@
+// The compiler alone: its kernels, run element by element in float64, against the primitives' references.
+import { describe, expect, test } from "vitest";
+import type { Program } from "../devices/device.ts";
+import * as ops from "../ops/build.ts";
+import { hostArray, type TypedArray } from "../ops/dtype.ts";
+import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { rules } from "../ops/registry.ts";
+import type { HostValue, Rule } from "../ops/rule.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { execute } from "./execute.ts";
+import { compileProgram } from "./index.ts";
+
+/** Reference values of `outputs` for the given inputs. */
+function reference(outputs: readonly GraphNode[], feeds: ReadonlyMap<GraphNode, TypedArray>): TypedArray[] {
+  const values = new Map<GraphNode, HostValue>();
+  for (const node of topologicalOrder(outputs) as AnyNode[]) {
+    const fed = feeds.get(node);
+    const value: HostValue = { shape: node.shape, dtype: node.dtype, data: fed ?? hostArray(node.dtype, sizeOf(node.shape)) };
+    if (fed === undefined) (rules[node.op] as Rule<typeof node.op>).reference(node.inputs.map((input) => values.get(input)!), node.params, value);
+    values.set(node, value);
+  }
+  return outputs.map((output) => values.get(output)!.data);
+}
+
+function numbers(length: number, salt: number): Float64Array {
+  return Float64Array.from({ length }, (_, i) => Math.sin(i * 12.9898 + salt * 78.233) * 1.5);
+}
+
+interface Case {
+  readonly inputs: readonly GraphNode[];
+  readonly outputs: readonly GraphNode[];
+  readonly donate?: readonly (number | undefined)[];
+}
+
+/** Compiles, executes and compares; returns the program for a look at its structure. */
+function check({ inputs, outputs, donate = [] }: Case): Program {
+  const data = inputs.map((input, salt) =>
+    input.dtype === "float64" ? numbers(sizeOf(input.shape), salt) : Int32Array.from({ length: sizeOf(input.shape) }, (_, i) => (i * 7) % 5));
+  const expected = reference(outputs, new Map(inputs.map((input, index) => [input, data[index]!.slice()])));
+  const program = compileProgram({ inputs, outputs, donate });
+  const bound: TypedArray[] = data.map((values) => values.slice());
+  const slots = outputs.map((output, index) => donate[index] ?? bound.push(hostArray(output.dtype, sizeOf(output.shape))) - 1);
+  execute(program, bound);
+  outputs.forEach((_, index) => {
+    const got = bound[slots[index]!]!;
+    expected[index]!.forEach((value, at) => expect(got[at], `output ${index}, element ${at}`).toBeCloseTo(value, 9));
+  });
+  return program;
+}
+
+const x = (...shape: number[]): GraphNode => ops.source({ shape, dtype: "float64" });
+const fill = (value: number, like: GraphNode): GraphNode => ops.scalarLike(value, like);
+
+describe("one kernel", () => {
+  test("an elementwise chain with a broadcast and a transpose", () => {
+    const a = x(3, 5);
+    const b = x(5, 3);
+    const row = x(1, 5);
+    const sum = ops.add(ops.mul(a, ops.transpose(b, [1, 0])), ops.broadcast(row, [3, 5]));
+    const program = check({ inputs: [a, b, row], outputs: [ops.tanh(sum)] });
+    expect(program.kernels.map((kernel) => kernel.kind)).toEqual(["map"]);
+    expect(program.arenaBytes).toBe(0);
+  });
+
+  test("several outputs over the same elements", () => {
+    const a = x(7);
+    const b = x(7);
+    const s = ops.mul(ops.exp(a), b);
+    const program = check({ inputs: [a, b], outputs: [s, ops.add(s, a), ops.neg(s)] });
+    expect(program.kernels).toHaveLength(1);
+  });
+
+  test("a product with bias and activation", () => {
+    const a = x(4, 6);
+    const w = x(6, 5);
+    const bias = x(1, 5);
+    const program = check({ inputs: [a, w, bias], outputs: [ops.relu(ops.add(ops.matmul(a, w), ops.broadcast(bias, [4, 5])))] });
+    expect(program.kernels.map((kernel) => kernel.kind)).toEqual(["gemm"]);
+  });
+
+  test("a mean, with the division after the sum", () => {
+    const a = x(4, 6);
+    const total = ops.sum(ops.mul(a, a), [1]);
+    const program = check({ inputs: [a], outputs: [ops.mul(total, fill(1 / 6, total))] });
+    expect(program.kernels.map((kernel) => kernel.kind)).toEqual(["reduce"]);
+  });
+
+  test("what nothing reads is not computed, and what is written twice is computed once", () => {
+    const a = x(3);
+    ops.exp(a);
+    const program = check({ inputs: [a], outputs: [ops.add(ops.log(ops.mul(a, a)), ops.log(ops.mul(a, a)))] });
+    const [kernel] = program.kernels;
+    expect(kernel?.kind === "map" && kernel.body.filter((instruction) => instruction.op === "log")).toHaveLength(1);
+  });
+});
+
+describe("movement", () => {
+  test("slices with steps, and reshapes that split", () => {
+    const a = x(4, 6);
+    check({ inputs: [a], outputs: [ops.reshape(ops.slice(a, [1, 0], [4, 6], [2, 3]), [2, 2, 1])] });
+    check({ inputs: [a], outputs: [ops.neg(ops.reshape(ops.exp(a), [2, 2, 3, 2]))] });
+  });
+
+  test("a reshape that merges transposed axes", () => {
+    const a = x(3, 4);
+    check({ inputs: [a], outputs: [ops.neg(ops.reshape(ops.transpose(ops.exp(a), [1, 0]), [12]))] });
+    check({ inputs: [a], outputs: [ops.reshape(ops.broadcast(ops.reshape(a, [3, 4, 1]), [3, 4, 2]), [24])] });
+  });
+
+  test("pad and concat write disjoint pieces", () => {
+    const a = x(2, 3);
+    const b = x(2, 2);
+    check({ inputs: [a, b], outputs: [ops.pad(ops.exp(a), [1, 0], [2, 1], 7), ops.concat([ops.neg(a), b], 1)] });
+    check({ inputs: [a], outputs: [ops.sum(ops.pad(a, [0, 2], [1, 0], -1), [0, 1])] });
+  });
+
+  test("gather and scatter-add", () => {
+    const table = x(6, 3);
+    const indices = ops.source({ shape: [4], dtype: "int32" });
+    const rows = ops.gather(ops.exp(table), indices);
+    check({ inputs: [table, indices], outputs: [ops.mul(rows, rows), ops.scatterAdd(indices, ops.neg(rows), 6)] });
+  });
+
+  test("an output that is an input, a view of one, or given twice", () => {
+    const a = x(2, 3);
+    const e = ops.exp(a);
+    check({ inputs: [a], outputs: [a, ops.reshape(a, [6]), ops.transpose(a, [1, 0]), e, e, ops.reshape(e, [3, 2])] });
+  });
+});
+
+describe("products", () => {
+  test("transposed operands become flags, batches broadcast", () => {
+    const a = x(2, 4, 3);
+    const b = x(1, 4, 5);
+    const product = ops.matmul(ops.transpose(a, [0, 2, 1]), ops.broadcast(b, [2, 4, 5]));
+    expect(check({ inputs: [a, b], outputs: [product] }).kernels).toHaveLength(1);
+  });
+
+  test("operands computed on the way", () => {
+    const a = x(3, 4);
+    const b = x(5, 4);
+    check({ inputs: [a, b], outputs: [ops.matmul(ops.tanh(a), ops.exp(b), false, true)] });
+  });
+
+  test("a product read as it is and after its epilogue", () => {
+    const a = x(3, 4);
+    const b = x(4, 2);
+    const p = ops.matmul(a, b);
+    const activated = ops.relu(p);
+    check({ inputs: [a, b], outputs: [activated, ops.sum(p, [0]), ops.matmul(ops.transpose(p, [1, 0]), activated)] });
+  });
+});
+
+describe("long reductions", () => {
+  test("are cut in two and give the same sum", () => {
+    const a = x(100_003);
+    const program = check({ inputs: [a], outputs: [ops.sum(a, [0]), ops.max(a, [0])] });
+    expect(program.kernels.length).toBeGreaterThan(4);
+    const b = x(300, 200);
+    check({ inputs: [b], outputs: [ops.sum(ops.mul(b, b), [0, 1])] });
+  });
+});
+
+describe("donation", () => {
+  test("an update in place, readers of the old value first", () => {
+    const w = x(4, 3);
+    const input = x(2, 4);
+    const y = ops.matmul(input, w);
+    const gradient = ops.matmul(ops.transpose(input, [1, 0]), y);
+    const updated = ops.sub(w, ops.mul(gradient, fill(0.1, w)));
+    const program = check({ inputs: [w, input], outputs: [updated, ops.sum(ops.matmul(y, ops.transpose(w, [1, 0])), [0, 1])], donate: [0] });
+    expect(program.buffers.filter((buffer) => buffer.place.kind === "bound" && buffer.place.slot === 0)).toHaveLength(2);
+  });
+
+  test("a value that cannot be written in place is copied at the end", () => {
+    const w = x(3, 3);
+    check({ inputs: [w], outputs: [ops.transpose(w, [1, 0])], donate: [0] });
+    check({ inputs: [w], outputs: [ops.matmul(w, w)], donate: [0] });
+    check({ inputs: [w], outputs: [ops.add(w, fill(1, w)), ops.matmul(ops.add(w, fill(1, w)), w)], donate: [0] });
+    check({ inputs: [w], outputs: [ops.sum(w, [0]), w], donate: [undefined, 0] });
+  });
+
+  test("two states that swap", () => {
+    const a = x(3);
+    const b = x(3);
+    check({ inputs: [a, b], outputs: [b, a], donate: [0, 1] });
+    check({ inputs: [a, b], outputs: [ops.exp(b), ops.neg(a)], donate: [0, 1] });
+  });
+});
+
+describe("the arena", () => {
+  test("temporaries that are never alive together share their place", () => {
+    let value: GraphNode = x(64, 64);
+    const inputs = [value];
+    for (let i = 0; i < 6; i++) value = ops.matmul(value, value);
+    const program = check({ inputs, outputs: [value] });
+    expect(program.arenaBytes).toBe(2 * 64 * 64 * 8);
+  });
+});
