@@ -29,8 +29,8 @@ export interface Host {
   readonly threads: number;
   /** Whether memory can be shared between threads here. */
   readonly sharedMemory: boolean;
-  /** Compiles to the best code there is before it returns. Only called where `synchronous`. */
-  compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  /** Compiles to the best code there is before it returns. Only called where `synchronous`. `fuse`: pairs of vectors too (default true). */
+  compileModule(bytes: Uint8Array<ArrayBuffer>, fuse?: boolean): WebAssembly.Module;
   /** Starts a worker on `source`: the text of one self-contained function that takes a {@link Port}. It never keeps the process alive. */
   spawn(source: string, events: WorkerEvents): HostWorker;
 }
