@@ -52,59 +52,64 @@ export function fanova(results: StudyResults, options: FanovaOptions = {}): Reco
   const forest = growForest(axes, { columns, targets }, trees, createRandom(seed, 0, "fanova"));
 
   const shares: Record<string, number> = Object.fromEntries(names.map((name) => [name, 0]));
-  const varied = forest.map((leaves) => ({ leaves, ...moments(leaves) })).filter(({ variance }) => variance > 0);
-  for (const { leaves, average, variance } of varied)
-    for (const axis of axes.keys()) shares[owner[axis]!]! += mainEffect(leaves, axis, average) / variance / varied.length;
+  const varied = forest.map(deviations).filter(({ variance }) => variance > 0);
+  for (const { leaves, variance } of varied)
+    for (const axis of axes.keys()) shares[owner[axis]!]! += mainEffect(leaves, axis) / variance / varied.length;
   return shares;
 }
 
-/** Mean and variance of a tree over the uniform cube. */
-function moments(leaves: readonly Leaf[]): { average: number; variance: number } {
-  let average = 0;
-  for (const leaf of leaves) average += volume(leaf) * leaf.value;
-  let variance = 0;
-  for (const leaf of leaves) variance += volume(leaf) * (leaf.value - average) ** 2;
-  return { average, variance };
+/** A leaf's sides, and its deviation from the tree's mean times its volume. */
+interface Deviation {
+  readonly sides: readonly Side[];
+  readonly mass: number;
 }
 
-/** ∫ (a(x) − mean)² dx of the marginal a(x) = E[tree | coordinate = x]. */
-function mainEffect(leaves: readonly Leaf[], axis: number, average: number): number {
+/** The tree less its mean over the uniform cube, and its variance. */
+function deviations(leaves: readonly Leaf[]): { leaves: Deviation[]; variance: number } {
+  const volumes = leaves.map(({ sides }) => sides.reduce((product, side) => product * width(side), 1));
+  const mean = leaves.reduce((sum, { value }, i) => sum + volumes[i]! * value, 0);
+  return {
+    leaves: leaves.map(({ sides, value }, i) => ({ sides, mass: (value - mean) * volumes[i]! })),
+    variance: leaves.reduce((sum, { value }, i) => sum + volumes[i]! * (value - mean) ** 2, 0),
+  };
+}
+
+/** ∫ a(x)² dx of the centred marginal a(x) = E[tree | coordinate = x] − mean. */
+function mainEffect(leaves: readonly Deviation[], axis: number): number {
   const side = leaves[0]!.sides[axis]!;
-  return "members" in side ? categoryEffect(leaves, axis, side.members.length, average) : orderedEffect(leaves, axis, average);
+  return "members" in side ? categoryEffect(leaves, axis, side.members.length) : orderedEffect(leaves, axis);
 }
 
-function categoryEffect(leaves: readonly Leaf[], axis: number, categories: number, average: number): number {
+function categoryEffect(leaves: readonly Deviation[], axis: number, categories: number): number {
   const marginal = new Float64Array(categories);
-  for (const leaf of leaves) {
-    const side = leaf.sides[axis]!;
+  for (const { sides, mass } of leaves) {
+    const side = sides[axis]!;
     if (!("members" in side)) continue;
-    const weight = ((leaf.value - average) * volume(leaf)) / width(side);
-    for (let c = 0; c < categories; c++) if (side.members[c] === 1) marginal[c]! += weight;
+    for (let c = 0; c < categories; c++) if (side.members[c] === 1) marginal[c]! += mass / width(side);
   }
   return marginal.reduce((sum, value) => sum + value * value, 0) / categories;
 }
 
-function orderedEffect(leaves: readonly Leaf[], axis: number, average: number): number {
-  // The marginal is a step function: each leaf raises it at its low edge and lowers it at its high edge.
-  const edges: { at: number; change: number }[] = [];
-  for (const leaf of leaves) {
-    const side = leaf.sides[axis]!;
-    if ("members" in side) continue;
-    const weight = ((leaf.value - average) * volume(leaf)) / width(side);
-    edges.push({ at: side.low, change: weight }, { at: side.high, change: -weight });
+/** The marginal is a step function: each leaf raises it at its low edge and lowers it at its high edge. */
+function orderedEffect(leaves: readonly Deviation[], axis: number): number {
+  const intervals = leaves.flatMap(({ sides, mass }) => {
+    const side = sides[axis]!;
+    return "members" in side ? [] : [{ ...side, height: mass / width(side) }];
+  });
+  const edges = Float64Array.from(new Set(intervals.flatMap(({ low, high }) => [low, high]))).sort();
+  const indexOf = new Map(Array.from(edges, (edge, i) => [edge, i]));
+  const changes = new Float64Array(edges.length);
+  for (const { low, high, height } of intervals) {
+    changes[indexOf.get(low)!]! += height;
+    changes[indexOf.get(high)!]! -= height;
   }
-  edges.sort((a, b) => a.at - b.at);
-  let height = 0;
+  let marginal = 0;
   let sum = 0;
-  for (const [i, { at, change }] of edges.entries()) {
-    height += change;
-    sum += height * height * ((edges[i + 1]?.at ?? at) - at);
+  for (let i = 0; i + 1 < edges.length; i++) {
+    marginal += changes[i]!;
+    sum += marginal * marginal * (edges[i + 1]! - edges[i]!);
   }
   return sum;
-}
-
-function volume(leaf: Leaf): number {
-  return leaf.sides.reduce((product, side) => product * width(side), 1);
 }
 
 function width(side: Side): number {

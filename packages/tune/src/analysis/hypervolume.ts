@@ -16,7 +16,7 @@ export function hypervolume(points: readonly Point[], reference: Point): number 
   }
   const inside = points.filter((point) => point.every((value, i) => value < reference[i]!));
   if (inside.some((point) => point.includes(Number.NEGATIVE_INFINITY))) return Number.POSITIVE_INFINITY;
-  return volumeOf(nonDominated(inside), reference);
+  return volumeOf(inside, reference);
 }
 
 /** How much of the hypervolume each point alone provides. */
@@ -25,25 +25,25 @@ export function hypervolumeContributions(points: readonly Point[], reference: Po
   return Float64Array.from(points, (_, i) => Math.max(0, total - hypervolume(points.toSpliced(i, 1), reference)));
 }
 
-function volumeOf(front: readonly Point[], reference: Point): number {
-  if (front.length === 0) return 0;
+function volumeOf(points: readonly Point[], reference: Point): number {
+  if (points.length === 0) return 0;
   switch (reference.length) {
     case 1:
-      return reference[0]! - Math.min(...front.map((point) => point[0]!));
+      return reference[0]! - points.reduce((least, point) => Math.min(least, point[0]!), Number.POSITIVE_INFINITY);
     case 2:
-      return area(front, reference);
+      return area(points, reference);
     case 3:
-      return sweep(front, reference);
+      return sweep(points, reference);
     default:
-      return wfg(front, reference);
+      return wfg(points, reference);
   }
 }
 
 /** 2 objectives: strips from left to right. */
-function area(front: readonly Point[], [right, top]: Point): number {
+function area(points: readonly Point[], [right, top]: Point): number {
   let sum = 0;
   let ceiling = top!;
-  for (const [x, y] of front.toSorted((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)) {
+  for (const [x, y] of points.toSorted((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)) {
     if (y! >= ceiling) continue;
     sum += (right! - x!) * (ceiling - y!);
     ceiling = y!;
@@ -52,12 +52,12 @@ function area(front: readonly Point[], [right, top]: Point): number {
 }
 
 /** 3 objectives: sweep along z over a staircase of (x, y) whose area grows point by point. */
-function sweep(front: readonly Point[], [right, top, end]: Point): number {
-  const points = front.toSorted((a, b) => a[2]! - b[2]!);
+function sweep(points: readonly Point[], [right, top, end]: Point): number {
+  const rising = points.toSorted((a, b) => a[2]! - b[2]!);
   const stairs: Point[] = [[Number.NEGATIVE_INFINITY, top!], [right!, Number.NEGATIVE_INFINITY]]; // x rises, y falls
   let areaNow = 0;
   let volume = 0;
-  for (const [k, point] of points.entries()) {
+  for (const [k, point] of rising.entries()) {
     const [x, y] = point;
     let at = firstRightOf(stairs, x!);
     if (stairs[at - 1]![1]! > y!) {
@@ -74,7 +74,7 @@ function sweep(front: readonly Point[], [right, top, end]: Point): number {
       const first = stairs[start - 1]![0] === x ? start - 1 : start;
       stairs.splice(first, at - first, [x!, y!]);
     }
-    volume += areaNow * ((points[k + 1]?.[2] ?? end!) - point[2]!);
+    volume += areaNow * ((rising[k + 1]?.[2] ?? end!) - point[2]!);
   }
   return volume;
 }
@@ -91,26 +91,24 @@ function firstRightOf(stairs: readonly Point[], x: number): number {
   return low;
 }
 
-/** n objectives: each point's box, less what the later points dominate of it. */
-function wfg(front: readonly Point[], reference: Point): number {
-  // Worst last objective first: later limit sets collapse onto few points.
-  const points = front.toSorted((a, b) => b.at(-1)! - a.at(-1)!);
+/**
+ * n objectives: each point's box, less what the later points dominate of it. Worst last objective first, so that within
+ * a point's box all later points begin at its own last value: one objective fewer remains.
+ */
+function wfg(points: readonly Point[], reference: Point): number {
+  const front = nonDominated(points).sort((a, b) => b.at(-1)! - a.at(-1)!);
+  const below = reference.slice(0, -1);
   let volume = 0;
-  for (const [k, point] of points.entries()) {
-    const box = point.reduce((product, value, i) => product * (reference[i]! - value), 1);
-    const limited = points.slice(k + 1).map((other) => other.map((value, i) => Math.max(value, point[i]!)));
-    volume += box - volumeOf(nonDominated(limited), reference);
+  for (const [k, point] of front.entries()) {
+    const base = below.reduce((product, value, i) => product * (value - point[i]!), 1);
+    const limited = front.slice(k + 1).map((other) => below.map((_, i) => Math.max(other[i]!, point[i]!)));
+    volume += (reference.at(-1)! - point.at(-1)!) * (base - volumeOf(limited, below));
   }
   return volume;
 }
 
+/** The front, each point once. */
 function nonDominated(points: readonly Point[]): Point[] {
   const front = paretoFront(points).map((i) => points[i]!);
-  const seen = new Set<string>();
-  return front.filter((point) => {
-    const key = point.join(",");
-    if (seen.has(key)) return false;
-    seen.add(key);
-    return true;
-  });
+  return front.filter((point, i) => !front.slice(0, i).some((other) => other.every((value, d) => value === point[d])));
 }

@@ -14,8 +14,22 @@ export function dominates(a: readonly number[], b: readonly number[]): boolean {
 export function paretoFront(points: readonly (readonly number[])[]): number[] {
   // In lexicographic order only an earlier point can dominate a later one.
   const order = points.map((_, i) => i).sort((a, b) => lexicographic(points[a]!, points[b]!));
+  if (points[0]?.length === 2) return frontOfTwo(points, order);
   const front: number[] = [];
   for (const i of order) if (!front.some((j) => dominates(points[j]!, points[i]!))) front.push(i);
+  return front.sort((a, b) => a - b);
+}
+
+/** 2 objectives: in lexicographic order only the lowest second value so far can dominate. */
+function frontOfTwo(points: readonly (readonly number[])[], order: readonly number[]): number[] {
+  const front: number[] = [];
+  let last: readonly number[] | undefined;
+  for (const i of order) {
+    const point = points[i]!;
+    if (last !== undefined && dominates(last, point)) continue;
+    front.push(i);
+    last = point;
+  }
   return front.sort((a, b) => a - b);
 }
 

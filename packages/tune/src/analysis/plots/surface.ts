@@ -14,27 +14,53 @@ export interface ScatteredPoint {
   readonly value: number;
 }
 
+/** More would blur fine structure that so many points can show. */
+const MOST_NEIGHBOURS = 200;
+
 /** Local linear regression with tricube weights of the nearest points (Cleveland 1979), at every node. */
 export function smoothSurface(points: readonly ScatteredPoint[], columns: number, rows: number): Surface {
   const values = new Float64Array(columns * rows);
-  const neighbours = Math.min(points.length, Math.max(8, Math.ceil(points.length / 8)));
+  const neighbours = Math.min(points.length, MOST_NEIGHBOURS, Math.max(8, Math.ceil(points.length / 8)));
   const squared = new Float64Array(points.length);
+  const selected = new Float64Array(points.length);
   for (let j = 0; j < rows; j++)
     for (let i = 0; i < columns; i++) {
       const [x, y] = [i / (columns - 1), j / (rows - 1)];
       for (const [k, point] of points.entries()) squared[k] = (point.x - x) ** 2 + (point.y - y) ** 2;
-      const reach = 1.1 * Math.sqrt(squared.toSorted()[neighbours - 1]!) + 1e-9;
+      selected.set(squared);
+      const reach = 1.1 * Math.sqrt(select(selected, neighbours - 1)) + 1e-9;
       values[j * columns + i] = localLinear(points, squared, x, y, reach);
     }
   return { columns, rows, values };
+}
+
+/** The k-th smallest value, from 0; reorders `values` (Hoare 1961). */
+function select(values: Float64Array, k: number): number {
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const pivot = values[(low + high) >> 1]!;
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (values[i]! < pivot) i++;
+      while (values[j]! > pivot) j--;
+      if (i > j) break;
+      const swap = values[i]!;
+      values[i++] = values[j]!;
+      values[j--] = swap;
+    }
+    if (k <= j) high = j;
+    else if (k >= i) low = i;
+    else return values[k]!;
+  }
+  return values[k]!;
 }
 
 /** Weighted least squares of value ≈ a + b dx + c dy; returns a. A small ridge keeps lines of points solvable. */
 function localLinear(points: readonly ScatteredPoint[], squared: Float64Array, x: number, y: number, reach: number): number {
   let [w, wx, wy, wxx, wxy, wyy, wz, wxz, wyz] = [0, 0, 0, 0, 0, 0, 0, 0, 0];
   for (const [k, point] of points.entries()) {
+    if (squared[k]! >= reach * reach) continue;
     const u = Math.sqrt(squared[k]!) / reach;
-    if (u >= 1) continue;
     const weight = (1 - u ** 3) ** 3;
     const [dx, dy] = [point.x - x, point.y - y];
     w += weight;
