@@ -4,19 +4,21 @@ import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, rema
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel, MatrixOperand } from "./kernel.ts";
 import { type LayoutA, type LayoutB, type Precision, copyTile, microKernel } from "./microkernel.ts";
-import { type StripLayout, packSlack, packStrip } from "./pack.ts";
+import { type StripLayout, packSlack, packStrips } from "./pack.ts";
 
 /** Sizes of the blocks, chosen for caches of 32 KiB (L1) and 512 KiB (L2). */
 export interface Blocking {
   /** Steps of k in one pass: a strip of A stays in L1. */
   readonly kc: number;
-  /** Columns of the packed block of B: kc·nc elements stay in L2. */
+  /** Columns of the packed block of B, which streams through the cache for each strip of A. */
   readonly nc: number;
-  /** Rows of the packed block of A. */
+  /** Rows of the packed block of A, which stays in L2. */
   readonly mc: number;
+  /** Up to this many columns A is read in place. */
+  readonly unpackedColumns: number;
 }
 
-export const defaultBlocking: Blocking = { kc: 256, nc: 256, mc: 1536 };
+export const defaultBlocking: Blocking = { kc: 256, nc: 512, mc: 192, unpackedColumns: 64 };
 
 /** One direction of C cut into pieces: `big` until `bigCount`, then one less (rows), or `big` and a narrower last (columns). */
 interface Tiling {
@@ -79,8 +81,7 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
   return needed === 1 || !pairs ? needed : roundUp(needed, 2);
 }
 
-/** Above this many columns it pays to pack A; above this many tiles of rows it pays to pack B. */
-const unpackedColumns = 64;
+/** Above this many tiles of rows it pays to pack B. */
 const unpackedRowTiles = 2;
 
 class GemmGenerator {
@@ -126,7 +127,7 @@ class GemmGenerator {
     const rest = n % this.panelWidth;
     this.edge = rest === 0 ? undefined : { columns: rest, vectors: panelVectors(rest, this.vectors, panelKind) };
 
-    this.layoutA = n > unpackedColumns || this.a.layout === "strided" ? "packed" : this.a.layout === "k" ? "rows" : "columns";
+    this.layoutA = n > blocking.unpackedColumns || this.a.layout === "strided" ? "packed" : this.a.layout === "k" ? "rows" : "columns";
     this.layoutB = this.b.layout === "lanes" && this.rows.count <= unpackedRowTiles ? "rows" : "packed";
     this.splitRows = this.rows.count > 1 && (m >= n || this.panels === 1);
 
@@ -236,19 +237,22 @@ class ProductEmitter {
 
   emit(t0: Expr, t1: Expr, p0: Expr, p1: Expr): void {
     const { f, g } = this;
-    this.blocks("tile", t0, t1, g.rows.count, g.tileBlock, (tileStart, tileEnd) => {
-      this.blocks("k0", i32(0), i32(Math.max(1, g.kernel.k)), Math.max(1, g.kernel.k), g.kb, (k0) => {
+    const depth = Math.max(1, g.kernel.k);
+    this.blocks("panel", p0, p1, g.panels, g.panelBlock, (panelStart, panelEnd) => {
+      this.blocks("k0", i32(0), i32(depth), depth, g.kb, (k0) => {
         const kc = g.kernel.k <= g.kb ? i32(g.kernel.k) : f.let("kc", smaller(sub(i32(g.kernel.k), k0), g.kb));
-        const firstRow = f.let("firstRow", rowOf(g.rows, tileStart));
         const accumulate = g.kernel.k <= g.kb ? i32(0) : k0;
-        if (g.layoutA === "packed") this.packA(tileStart, tileEnd, firstRow, k0, kc);
-        this.blocks("panel", p0, p1, g.panels, g.panelBlock, (panelStart, panelEnd) => {
-          this.packB(panelStart, panelEnd, k0, kc);
-          this.eachTile(tileStart, tileEnd, (tile, rows) => {
-            const row = f.let("row", rowOf(g.rows, tile));
-            const strip = f.let("strip", this.stripA(row, firstRow, k0, kc));
-            const rowC = f.let("rowC", add(this.c, mul(row, g.kernel.n * g.bytes)));
-            this.multiplyStrip(rows, strip, rowC, panelStart, panelEnd, k0, kc, accumulate);
+        this.packB(panelStart, panelEnd, k0, kc);
+        this.blocks("tile", t0, t1, g.rows.count, g.tileBlock, (tileStart, tileEnd) => {
+          const firstRow = f.let("firstRow", rowOf(g.rows, tileStart));
+          if (g.layoutA === "packed") this.packA(tileStart, tileEnd, firstRow, k0, kc);
+          this.heights(tileStart, tileEnd, (from, to, rows) => {
+            f.loop("tile", from, to, 1, (tile) => {
+              const row = f.let("row", rowOf(g.rows, tile));
+              const strip = f.let("strip", this.stripA(row, firstRow, k0, kc));
+              const rowC = f.let("rowC", add(this.c, mul(row, g.kernel.n * g.bytes)));
+              this.multiplyStrip(rows, strip, rowC, panelStart, panelEnd, k0, kc, accumulate);
+            });
           });
         });
       });
@@ -262,27 +266,27 @@ class ProductEmitter {
     else f.loop(name, from, to, block, (start) => body(start, f.let(`${name}End`, smaller(add(start, block), to))));
   }
 
-  /** Runs `body` for tiles of each of the two heights. */
-  private eachTile(start: Expr, end: Expr, body: (tile: Expr, rows: number) => void): void {
+  /** Runs `body` for the tiles of each of the two heights. */
+  private heights(start: Expr, end: Expr, body: (from: Expr, to: Expr, rows: number) => void): void {
     const { f, g } = this;
     const { count, big, bigCount } = g.rows;
     if (count === bigCount) {
-      f.loop("tile", start, end, 1, (tile) => body(tile, big));
+      body(start, end, big);
       return;
     }
-    f.loop("tile", start, smaller(end, bigCount), 1, (tile) => body(tile, big));
-    const small = select(binary("lt", start, i32(bigCount)), i32(bigCount), start);
-    f.loop("tile", small, end, 1, (tile) => body(tile, big - 1));
+    const middle = f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
+    body(start, middle, big);
+    body(middle, end, big - 1);
   }
 
   private packA(start: Expr, end: Expr, firstRow: Expr, k0: Expr, kc: Expr): void {
     const { f, g } = this;
     const { laneStride, kStride, layout } = g.a;
-    this.eachTile(start, end, (tile, rows) => {
-      const row = f.let("row", rowOf(g.rows, tile));
-      const from = add(add(this.a, mul(row, laneStride)), mul(k0, kStride));
-      const to = add(this.packedA, mul(mul(sub(row, firstRow), kc), g.bytes));
-      f.call(packStrip(g.precision, layout, rows, rows), from, to, kc, i32(laneStride), i32(kStride));
+    this.heights(start, end, (from, to, rows) => {
+      const row = f.let("row", rowOf(g.rows, from));
+      const source = add(add(this.a, mul(row, laneStride)), mul(k0, kStride));
+      const target = add(this.packedA, mul(mul(sub(row, firstRow), kc), g.bytes));
+      f.call(packStrips(g.precision, layout, rows, rows), source, target, kc, sub(to, from), i32(laneStride), i32(kStride));
     });
   }
 
@@ -296,15 +300,15 @@ class ProductEmitter {
     const { f, g } = this;
     const { laneStride, kStride, layout } = g.b;
     const { fullPanels } = this;
-    const pack = (panel: Expr, width: number, padded: number): void => {
-      const from = add(add(this.b, mul(panel, g.panelWidth * laneStride)), mul(k0, kStride));
-      const to = add(this.packedB, mul(mul(sub(panel, start), kc), g.panelWidth * g.bytes));
-      f.call(packStrip(g.precision, layout, width, padded), from, to, kc, i32(laneStride), i32(kStride));
+    const pack = (from: Expr, count: Expr, width: number, padded: number): void => {
+      const source = add(add(this.b, mul(from, g.panelWidth * laneStride)), mul(k0, kStride));
+      const target = add(this.packedB, mul(mul(sub(from, start), kc), g.panelWidth * g.bytes));
+      f.call(packStrips(g.precision, layout, width, padded), source, target, kc, count, i32(laneStride), i32(kStride));
     };
-    if (g.layoutB === "packed") f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => pack(panel, g.panelWidth, g.panelWidth));
+    if (g.layoutB === "packed" && fullPanels > 0) pack(start, sub(smaller(end, fullPanels), start), g.panelWidth, g.panelWidth);
     const { edge } = g;
     if (edge !== undefined) {
-      f.if(binary("gt", end, i32(fullPanels)), () => pack(i32(fullPanels), edge.columns, edge.vectors * g.precision.lanes));
+      f.if(binary("gt", end, i32(fullPanels)), () => pack(i32(fullPanels), i32(1), edge.columns, edge.vectors * g.precision.lanes));
     }
   }
 

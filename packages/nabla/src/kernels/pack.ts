@@ -1,4 +1,4 @@
-// Packing: copies a strip of a matrix into the order the micro-kernel reads, `padded` elements for each k, whatever its strides.
+// Packing: copies strips of a matrix into the order the micro-kernel reads, `padded` elements for each k, whatever its strides.
 // A strip has `width` lanes (rows of A, columns of B); lanes from width to padded become zeros.
 import { FunctionBuilder, add, binary, cellBytes, constant, get, load, mul, shuffle } from "./build.ts";
 import type { Expr, IrFunction, Local } from "./ir.ts";
@@ -7,39 +7,35 @@ import { type Precision, shared } from "./microkernel.ts";
 /** Which of the strip's two directions is contiguous in memory: its lanes, k, or neither. */
 export type StripLayout = "lanes" | "k" | "strided";
 
-/** Bytes a strip of `padded` < lanes·n may write past its end; the next strip, or slack, takes them. */
+/** Bytes that packing may write past the last strip. */
 export const packSlack = 64;
 
-/**
- * to[k·padded + lane] ← from[lane·laneStride + k·kStride] for k < kc. Parameters: from, to, kc, laneStride, kStride (bytes).
- * May write up to {@link packSlack} bytes past the strip, so strips are packed in ascending order.
- */
-export function packStrip(precision: Precision, layout: StripLayout, width: number, padded: number): IrFunction {
-  return shared(`pack_${precision.cell}_${layout}_${width}_${padded}`, (name) => {
-    const f = new FunctionBuilder(name);
-    const from = f.parameter("from");
-    const to = f.parameter("to");
-    const kc = f.parameter("kc");
-    const laneStride = f.parameter("laneStride");
-    const kStride = f.parameter("kStride");
-    const strip: Strip = { f, precision, from, to, kc, laneStride, kStride, width, padded };
-    if (layout === "lanes") copyLanes(strip);
-    else if (layout === "k") transposeLanes(strip);
-    else gatherLanes(strip);
-    return f.finish();
-  });
-}
-
-interface Strip {
+interface Strips {
   readonly f: FunctionBuilder;
   readonly precision: Precision;
+  readonly width: number;
+  readonly padded: number;
   readonly from: Expr;
   readonly to: Expr;
   readonly kc: Expr;
+  readonly count: Expr;
   readonly laneStride: Expr;
   readonly kStride: Expr;
-  readonly width: number;
-  readonly padded: number;
+}
+
+/**
+ * to[(strip·kc + k)·padded + lane] ← from[(strip·width + lane)·laneStride + k·kStride] for strip < count, k < kc.
+ * Parameters: from, to, kc, count, laneStride, kStride (bytes). May write {@link packSlack} bytes past the end.
+ */
+export function packStrips(precision: Precision, layout: StripLayout, width: number, padded: number): IrFunction {
+  return shared(`pack_${precision.cell}_${layout}_${width}_${padded}`, (name) => {
+    const f = new FunctionBuilder(name);
+    const [from, to, kc, count] = [f.parameter("from"), f.parameter("to"), f.parameter("kc"), f.parameter("count")];
+    const strips: Strips = { f, precision, width, padded, from, to, kc, count, laneStride: f.parameter("laneStride"), kStride: f.parameter("kStride") };
+    if (layout === "lanes") copyLanes(strips);
+    else eachStrip(strips, layout === "k" ? transposeStrip : gatherStrip);
+    return f.finish();
+  });
 }
 
 /** Offsets of the vectors that cover `width` lanes without passing its end; the last may overlap its neighbour. */
@@ -50,56 +46,84 @@ function coveringOffsets(width: number, lanes: number): number[] {
   return offsets;
 }
 
-/** Rows of contiguous lanes: whole vectors, the last one overlapping; single lanes only where a row is shorter than a vector. */
-function copyLanes({ f, precision: { cell, lanes }, from, to, kc, kStride, width, padded }: Strip): void {
+/** Contiguous lanes: a few k at a time across all strips, so that memory is read along its rows. */
+function copyLanes({ f, precision: { cell, lanes }, width, padded, from, to, kc, count, kStride }: Strips): void {
   const bytes = cellBytes[cell];
-  const source = f.variable("source", from);
-  const target = f.variable("target", to);
   const vectors = coveringOffsets(width, lanes);
   const scalars = vectors.length > 0 ? [] : Array.from({ length: width }, (_, lane) => lane);
-  const zeroVectors = Math.ceil((padded - width) / lanes);
-  const zeros = Array.from({ length: zeroVectors }, (_, index) => padded - (index + 1) * lanes);
+  const zeros = Array.from({ length: Math.ceil((padded - width) / lanes) }, (_, index) => padded - (index + 1) * lanes);
+  const stripBytes = f.let("stripBytes", mul(kc, padded * bytes));
+  const source = f.variable("source", from);
+  const target = f.variable("target", to);
   const copy = (steps: number): void => {
-    for (let step = 0; step < steps; step++) {
-      const row = vectors.map((lane, index) => f.let(`v${step}_${index}`, load(cell, get(source), lane * bytes, lanes)));
-      // Zeros first: they may cover the row's last lanes.
-      for (const lane of zeros) f.store(cell, get(target), constant(cell, 0, lanes), (step * padded + lane) * bytes);
-      vectors.forEach((lane, index) => f.store(cell, get(target), row[index]!, (step * padded + lane) * bytes));
-      for (const lane of scalars) f.store(cell, get(target), load(cell, get(source), lane * bytes), (step * padded + lane) * bytes);
-      f.set(source, add(get(source), kStride));
-    }
+    const sources = Array.from({ length: steps }, (_, step) => f.variable(`source${step}`, add(get(source), mul(kStride, step))));
+    const written = f.variable("written", get(target));
+    f.loop("strip", 0, count, 1, () => {
+      const rows = sources.map((row, step) => vectors.map((lane) => f.let(`v${step}_${lane}`, load(cell, get(row), lane * bytes, lanes))));
+      rows.forEach((row, step) => {
+        // Zeros first: they may cover the row's last lanes.
+        for (const lane of zeros) f.store(cell, get(written), constant(cell, 0, lanes), (step * padded + lane) * bytes);
+        vectors.forEach((lane, index) => f.store(cell, get(written), row[index]!, (step * padded + lane) * bytes));
+        for (const lane of scalars) f.store(cell, get(written), load(cell, get(sources[step]!), lane * bytes), (step * padded + lane) * bytes);
+      });
+      for (const row of sources) f.set(row, add(get(row), width * bytes));
+      f.set(written, add(get(written), stripBytes));
+    });
+    f.set(source, add(get(source), mul(kStride, steps)));
     f.set(target, add(get(target), steps * padded * bytes));
   };
-  const whole = f.let("whole", binary("and", kc, -2));
-  f.loop("k", 0, whole, 2, () => copy(2));
+  const whole = f.let("whole", binary("and", kc, -4));
+  f.loop("k", 0, whole, 4, () => copy(4));
   f.loop("k", whole, kc, 1, () => copy(1));
 }
 
+function eachStrip(strips: Strips, pack: (strip: Strips) => void): void {
+  const { f, width, padded, kc, laneStride, precision } = strips;
+  const from = f.variable("stripFrom", strips.from);
+  const to = f.variable("stripTo", strips.to);
+  f.loop("strip", 0, strips.count, 1, () => {
+    pack({ ...strips, from: get(from), to: get(to) });
+    f.set(from, add(get(from), mul(laneStride, width)));
+    f.set(to, add(get(to), mul(kc, padded * cellBytes[precision.cell])));
+  });
+}
+
+/** Groups of lanes that one pass over k transposes: more streams than this would compete for cache sets. */
+const groupsPerPass = 2;
+
 /**
  * Lanes that are contiguous along k: square blocks of one vector a side are transposed in registers.
- * Groups of lanes are written last to first, so that the padding of a partial group is overwritten by the next k's first group.
+ * A partial group stores whole vectors: what passes its k's end is overwritten by the next k, pass or strip (hence the last pass first).
  */
-function transposeLanes({ f, precision, from, to, kc, laneStride, width, padded }: Strip): void {
+function transposeStrip({ f, precision, width, padded, from, to, kc, laneStride }: Strips): void {
   const { cell, lanes } = precision;
   const bytes = cellBytes[cell];
   const whole = f.let("whole", binary("and", kc, -lanes));
   const groups = Math.ceil(padded / lanes);
-  for (let group = groups - 1; group >= 0; group--) {
-    const present = Math.max(0, Math.min(lanes, width - group * lanes));
-    const wanted = Math.min(lanes, padded - group * lanes);
-    const sources: Local[] = Array.from({ length: present }, (_, row) => f.variable(`lane${row}`, add(from, mul(laneStride, group * lanes + row))));
-    const target = f.variable("target", add(to, group * lanes * bytes));
+  for (let first = Math.floor((groups - 1) / groupsPerPass) * groupsPerPass; first >= 0; first -= groupsPerPass) {
+    const firstLane = first * lanes;
+    const passLanes = Math.min(groupsPerPass * lanes, padded - firstLane);
+    const present = Math.max(0, Math.min(passLanes, width - firstLane));
+    const sources: Local[] = Array.from({ length: present }, (_, lane) => f.variable(`lane${lane}`, add(from, mul(laneStride, firstLane + lane))));
+    const target = f.variable("target", add(to, firstLane * bytes));
     f.loop("k", 0, whole, lanes, () => {
-      const rows = Array.from({ length: lanes }, (_, row) =>
-        row < present ? f.let(`r${row}`, load(cell, get(sources[row]!), 0, lanes)) : constant(cell, 0, lanes),
-      );
-      transpose(f, rows).forEach((column, step) => f.store(cell, get(target), column, step * padded * bytes));
+      const columns = Array.from({ length: Math.ceil(passLanes / lanes) }, (_, group) => {
+        const rows = Array.from({ length: lanes }, (_unused, lane) => {
+          const source = sources[group * lanes + lane];
+          return source === undefined ? constant(cell, 0, lanes) : f.let(`r${group}_${lane}`, load(cell, get(source), 0, lanes));
+        });
+        return transpose(f, rows);
+      });
+      for (let step = 0; step < lanes; step++) {
+        columns.forEach((column, group) => f.store(cell, get(target), column[step]!, (step * padded + group * lanes) * bytes));
+      }
       for (const source of sources) f.set(source, add(get(source), lanes * bytes));
       f.set(target, add(get(target), lanes * padded * bytes));
     });
     f.loop("k", whole, kc, 1, () => {
-      for (let row = 0; row < wanted; row++) {
-        f.store(cell, get(target), row < present ? load(cell, get(sources[row]!)) : constant(cell, 0), row * bytes);
+      for (let lane = 0; lane < passLanes; lane++) {
+        const source = sources[lane];
+        f.store(cell, get(target), source === undefined ? constant(cell, 0) : load(cell, get(source)), lane * bytes);
       }
       for (const source of sources) f.set(source, add(get(source), bytes));
       f.set(target, add(get(target), padded * bytes));
@@ -124,15 +148,14 @@ function transpose(f: FunctionBuilder, rows: readonly Expr[]): Expr[] {
   ]);
 }
 
-function gatherLanes({ f, precision: { cell }, from, to, kc, laneStride, kStride, width, padded }: Strip): void {
+function gatherStrip({ f, precision: { cell }, width, padded, from, to, kc, laneStride, kStride }: Strips): void {
   const bytes = cellBytes[cell];
   const source = f.variable("source", from);
   const target = f.variable("target", to);
   f.loop("k", 0, kc, 1, () => {
     const lane = f.variable("lane", get(source));
     for (let index = 0; index < padded; index++) {
-      if (index < width) f.store(cell, get(target), load(cell, get(lane)), index * bytes);
-      else f.store(cell, get(target), constant(cell, 0), index * bytes);
+      f.store(cell, get(target), index < width ? load(cell, get(lane)) : constant(cell, 0), index * bytes);
       if (index + 1 < width) f.set(lane, add(get(lane), laneStride));
     }
     f.set(source, add(get(source), kStride));
