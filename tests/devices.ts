@@ -6,7 +6,7 @@ import { referenceDevice } from "../packages/nabla/src/devices/reference/device.
 import { setDefaultDevice } from "../packages/nabla/src/tensor/storage.ts";
 
 const devices: readonly { readonly name: string; readonly make: () => Device }[] = [
-  { name: "reference", make: () => new referenceDevice() },
+  { name: "reference", make: () => referenceDevice() },
 ];
 
 /** Describes `body` once for each device, which is the default device while its tests run. */

@@ -37,6 +37,7 @@ export { defaultDevice, setDefaultDevice } from "./tensor/storage.ts";
 
 export { compile } from "./transform/compile.ts";
 export { grad, jvp, valueAndGrad, vjp } from "./transform/derivatives.ts";
+export { hessian, type MappedAxes, vmap } from "./transform/vmap.ts";
 
 export type { Device } from "./devices/device.ts";
 export { type DeviceReport, WasmDevice, type WasmDeviceOptions } from "./devices/wasm/device.ts";
