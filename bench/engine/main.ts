@@ -30,7 +30,7 @@ const gemm = (m: number, n: number, k: number, transpose: { transposeA?: boolean
 });
 const milliseconds = (seconds: number): number => seconds * 1e3;
 const stream = (work: "elementwise" | "adam", size: number, note: string): Row => ({
-  name: `${work} ${note}`, request: { work, size }, threads: 1,
+  name: `${work} ${note}`, request: work === "adam" ? { work, size } : { work, size }, threads: 1,
   figure: (seconds) => ((work === "adam" ? 28 : 8) * size) / seconds / 1e9, unit: "GB/s",
 });
 

@@ -8,7 +8,8 @@ export type Request =
   | { readonly work: "mlp"; readonly batch: number }
   | { readonly work: "tiny" }
   | { readonly work: "fma"; readonly rounds: number }
-  | { readonly work: "elementwise" | "adam"; readonly size: number };
+  | { readonly work: "elementwise"; readonly size: number }
+  | { readonly work: "adam"; readonly size: number };
 
 /** How long and on how many threads. */
 export interface Conditions {
