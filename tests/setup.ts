@@ -1,5 +1,8 @@
-// Every test file runs on the Node platform, as a program that imports "nabla" does.
+// Every test file runs on Node's platform, as a program that imports "nabla" does, but for its progress bar.
 import { installHost } from "../packages/nabla/src/devices/wasm/host.ts";
+import { installFiles } from "../packages/nabla/src/io/files.ts";
+import { nodeFiles } from "../packages/nabla/src/node/files.ts";
 import { nodeHost } from "../packages/nabla/src/node/host.ts";
 
 installHost(nodeHost());
+installFiles(nodeFiles);

@@ -3,7 +3,7 @@
 
 /** Indices of 32-bit words from the start of memory; times are in the unit their name says. */
 export interface ControlLayout {
-  /** Counts commands in the high 24 bits; the low 8 are the number of threads that take part. Written last. */
+  /** Counts commands in the high 24 bits; the low 8 are the number of threads that take part (0: none, but stay awake). Written last. */
   readonly epoch: number;
   /** The command: which program to run, and its table of addresses. */
   readonly program: number;
@@ -41,7 +41,7 @@ export const controlLayout: ControlLayout = {
   failure: 224, failureLength: 225,
   completed: 512,
   end: 4096,
-  idleSpinMilliseconds: 0.2,
+  idleSpinMilliseconds: 1,
   barrierSpins: 32_768,
   barrierSeconds: 60,
 };

@@ -260,12 +260,12 @@ describe("threads", () => {
     expect(runOn(made, kernels, layout, ramp(1000), 20)).toEqual(expected(ramp(1000)));
   });
 
-  test("new programs reach threads that sleep", async () => {
+  test.each([30_000, 1_000_000])("new programs reach threads that sleep, whether or not they are waited for (cost %i)", async (cost) => {
     const made = device(2);
     await made.startThreads();
     for (const size of [100, 101, 102]) {
       await new Promise((resolve) => setTimeout(resolve, 5));
-      const { kernels, layout, expected } = chain(size, 4, 1e6);
+      const { kernels, layout, expected } = chain(size, 4, cost);
       expect(runOn(made, kernels, layout, ramp(size), 3)).toEqual(expected(ramp(size)));
     }
   });

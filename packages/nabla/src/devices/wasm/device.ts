@@ -204,7 +204,7 @@ export class WasmDevice implements Device {
   /** The queued run of one executable: not part of the contract. */
   runModule(module: LoadedModule, table: Int32Array): void {
     this.#checkOpen();
-    this.#link.run(module.id, this.#workspace!.allocation.address, table, module.threads);
+    this.#link.run(module.id, this.#workspace!.allocation.address, table, module.threads, module.wakes);
   }
 
   /** Address of a buffer that holds at least `bytes`. */
@@ -216,7 +216,7 @@ export class WasmDevice implements Device {
     return own.allocation.address;
   }
 
-  /** Makes room for a program's table, arena and scratch; true when the workspace moved. */
+  /** The workspace, with room for a program's table, arena and scratch; a new one when it had to grow. */
   ensureWorkspace(tableBytes: number, arenaBytes: number, scratchBytes: number): Workspace {
     const now = this.#workspace;
     if (now !== undefined && now.tableBytes >= tableBytes && now.arenaBytes >= arenaBytes && now.scratchBytes >= scratchBytes) return now;
@@ -231,7 +231,6 @@ export class WasmDevice implements Device {
     return this.#workspace;
   }
 
-  /** Entry values that depend on the workspace. */
   get threads(): number {
     return this.#threads;
   }
@@ -253,11 +252,11 @@ export class WasmDevice implements Device {
     }
   }
 
-  #load({ bytes, threads, scratchBytes }: ProgramModule): LoadedModule {
+  #load({ bytes, ...program }: ProgramModule): LoadedModule {
     const key = new TextDecoder("latin1").decode(bytes);
     let module = this.#modules.get(key);
     if (module === undefined) {
-      module = { id: this.#nextModule++, key, threads, scratchBytes, users: 0 };
+      module = { ...program, id: this.#nextModule++, key, users: 0 };
       this.#link.load(module.id, bytes);
       this.#modules.set(key, module);
     }

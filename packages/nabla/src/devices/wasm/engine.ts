@@ -29,8 +29,8 @@ export interface Engine {
   reserve(bytes: number): void;
   load(id: number, bytes: Uint8Array<ArrayBuffer>): void;
   unload(id: number): void;
-  /** Puts `table` at `address` and runs program `id` on at most `threads` threads. */
-  run(id: number, address: number, table: Int32Array, threads: number): void;
+  /** Puts `table` at `address` and runs program `id` on at most `threads` threads; unless `wakes`, on one while the others sleep. */
+  run(id: number, address: number, table: Int32Array, threads: number, wakes: boolean): void;
   write(address: number, bytes: Uint8Array): void;
   read(address: number, into: Uint8Array): void;
   /** Threads ready now, the caller's included. */
@@ -137,6 +137,14 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     return failure;
   };
 
+  /** Publishes a command for `threads` threads and returns its epoch. */
+  const call = (threads: number): number => {
+    epoch = ((epoch & ~0xff) + 0x100 + threads) | 0;
+    Atomics.store(words, layout.epoch, epoch);
+    if (Atomics.load(words, layout.idleSleepers) > 0) Atomics.notify(words, layout.epoch);
+    return epoch;
+  };
+
   const runOnAll = (id: number, program: Loaded, address: number, threads: number): void => {
     if (!program.sent) {
       program.sent = true;
@@ -144,10 +152,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     }
     words[layout.program] = id;
     words[layout.table] = address;
-    epoch = ((epoch & ~0xff) + 0x100 + threads) | 0;
-    const command = epoch;
-    Atomics.store(words, layout.epoch, command);
-    if (Atomics.load(words, layout.idleSleepers) > 0) Atomics.notify(words, layout.epoch);
+    const command = call(threads);
     try {
       program.run(address, 0, threads);
     } catch (error) {
@@ -185,15 +190,18 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
       programs.delete(id);
     },
 
-    run(id, address, table, threads) {
+    run(id, address, table, threads, wakes) {
       const program = programs.get(id);
       if (program === undefined) return fail("program", `Program ${id} is not loaded.`);
       words.set(table, address >>> 2);
       if (threads > 1) startThreads();
       const parties = threads > 1 ? Math.min(threads, readyThreads()) : 1;
       if (parties > 1) {
-        runOnAll(id, program, address, parties);
-        return;
+        if (wakes || Atomics.load(words, layout.idleSleepers) === 0) {
+          runOnAll(id, program, address, parties);
+          return;
+        }
+        call(0);
       }
       try {
         program.run(address, 0, 1);

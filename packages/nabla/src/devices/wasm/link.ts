@@ -10,7 +10,7 @@ export interface EngineLink {
   reserve(bytes: number): void;
   load(id: number, bytes: Uint8Array<ArrayBuffer>): void;
   unload(id: number): void;
-  run(id: number, address: number, table: Int32Array, threads: number): void;
+  run(id: number, address: number, table: Int32Array, threads: number, wakes: boolean): void;
   write(address: number, bytes: Uint8Array): void;
   read(address: number, length: number): Promise<Uint8Array>;
   /** Only where the host is synchronous. */
@@ -63,9 +63,9 @@ function directLink(host: Host, threads: number): EngineLink {
     reserve: (bytes) => guarded(() => engine.reserve(bytes)),
     load: (id, bytes) => guarded(() => engine.load(id, bytes)),
     unload: (id) => engine.unload(id),
-    run(id, address, table, count) {
+    run(id, address, table, count, wakes) {
       try {
-        engine.run(id, address, table, count);
+        engine.run(id, address, table, count, wakes);
       } catch (error) {
         throw isFailure(error) ? errorOf(error) : error;
       }
@@ -141,7 +141,7 @@ function queuedLink(host: Host, threads: number): EngineLink {
     },
     load: (id, bytes) => send({ kind: "load", id, bytes }),
     unload: (id) => send({ kind: "unload", id }),
-    run: (id, address, table, count) => send({ kind: "run", id, address, table: table.slice(), threads: count }),
+    run: (id, address, table, count, wakes) => send({ kind: "run", id, address, table: table.slice(), threads: count, wakes }),
     write(address, data) {
       const bytes = data.slice();
       transfers.push(bytes.buffer);

@@ -11,12 +11,16 @@ const splitKernel = 2_000;
 const splitPhase = 5_000;
 /** Nanoseconds of shared work that pay for one more thread. */
 const workPerThread = 20_000;
+/** Nanoseconds of shared work from which sleeping threads are waited for: a virtual machine takes 100 to 300 µs to wake one. */
+const workWorthWaking = 400_000;
 
 /** A compiled program before the engine sees it. */
 export interface ProgramModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Threads worth using. */
   readonly threads: number;
+  /** False: threads that sleep are called, but the run does not wait for them. */
+  readonly wakes: boolean;
   /** Bytes of scratch a thread needs. */
   readonly scratchBytes: number;
 }
@@ -61,7 +65,7 @@ export function buildModule(
     run.barrier(barrier);
   }
   module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: RunWriter.locals, code: run.code }));
-  return { bytes: module.finish(), threads: worth, scratchBytes };
+  return { bytes: module.finish(), threads: worth, wakes: sharedWork >= workWorthWaking, scratchBytes };
 }
 
 interface PlannedPhase {

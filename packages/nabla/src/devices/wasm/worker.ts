@@ -76,7 +76,7 @@ export type Command =
   | { readonly kind: "reserve"; readonly bytes: number }
   | { readonly kind: "load"; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "unload"; readonly id: number }
-  | { readonly kind: "run"; readonly id: number; readonly address: number; readonly table: Int32Array; readonly threads: number }
+  | { readonly kind: "run"; readonly id: number; readonly address: number; readonly table: Int32Array; readonly threads: number; readonly wakes: boolean }
   | { readonly kind: "startThreads" }
   | { readonly kind: "write"; readonly address: number; readonly bytes: Uint8Array }
   | { readonly kind: "read"; readonly ticket: number; readonly address: number; readonly length: number }
@@ -116,7 +116,7 @@ export function engineThread(port: Port, layout: ControlLayout, makeEngine: type
       case "unload":
         return engine.unload(command.id);
       case "run":
-        return engine.run(command.id, command.address, command.table, command.threads);
+        return engine.run(command.id, command.address, command.table, command.threads, command.wakes);
       case "startThreads":
         return engine.startThreads();
       case "write":

@@ -1,0 +1,83 @@
+// A thread that dies, or never comes to a barrier, costs its speed: an error at most, never a hang or a wrong value.
+import { expect, test, vi } from "vitest";
+import { nodeHost } from "../../node/host.ts";
+import { add, f32, FunctionBuilder, load, mul } from "../../kernels/build.ts";
+import type { LoweredKernel } from "../../kernels/ir.ts";
+import { DeviceError } from "../errors.ts";
+import { type ControlLayout, controlLayout } from "./control.ts";
+import { WasmDevice } from "./device.ts";
+import type { Host } from "./host.ts";
+
+vi.mock(import("./control.ts"), async (importOriginal) => {
+  const original = await importOriginal();
+  return { ...original, controlLayout: { ...original.controlLayout, barrierSeconds: 1 } satisfies ControlLayout };
+});
+
+const size = 1000;
+
+/** Doubles 1000 values in place. */
+function double(): LoweredKernel {
+  const fn = new FunctionBuilder("double");
+  const args = fn.parameter("args");
+  const [start, end] = [fn.parameter("start"), fn.parameter("end")];
+  fn.parameter("scratch");
+  fn.loop("i", start, end, 1, (index) => {
+    const at = fn.let("at", add(load("i32", args), mul(index, 4)));
+    fn.store("f32", at, { op: "binary", kind: "f32", lanes: 1, name: "mul", a: load("f32", at), b: f32(2) });
+  });
+  return { entry: fn.finish(), units: size, cost: 1e6, scratchBytes: 0 };
+}
+
+function doubled(device: WasmDevice): Float32Array {
+  const executable = device.compileLowered([double()], {
+    buffers: [{ dtype: "float32", size, place: { kind: "bound", slot: 0 } }], phases: [[0]], arenaBytes: 0, slots: 1,
+  });
+  const buffer = device.allocate(4 * size);
+  device.write(buffer, new Float32Array(size).fill(3));
+  try {
+    executable.run([buffer]);
+    const result = new Float32Array(size);
+    device.readSync(buffer, result);
+    return result;
+  } finally {
+    device.free(buffer);
+    executable.dispose();
+  }
+}
+
+const expected = new Float32Array(size).fill(6);
+
+test("after a thread died the device goes on with one", async () => {
+  const base = nodeHost();
+  let kill = (): void => {};
+  const host: Host = {
+    ...base,
+    spawn(source, events) {
+      const worker = base.spawn(source, events);
+      kill = () => {
+        worker.terminate();
+        events.failed("killed by the test");
+      };
+      return worker;
+    },
+  };
+  const device = new WasmDevice({ threads: 2, host });
+  await device.startThreads();
+  expect(doubled(device)).toEqual(expected);
+  kill();
+  expect(device.report().threadsReady).toBe(1);
+  expect(doubled(device)).toEqual(expected);
+  await device.dispose();
+});
+
+test("a thread that never comes to the barrier is a DeviceError, and the device goes on with one", async () => {
+  const base = nodeHost();
+  // It says that it is ready, and then does nothing.
+  const deserter = `(port) => port.listen(({ memory }) => memory && Atomics.add(new Int32Array(memory.buffer), ${controlLayout.ready}, 1))`;
+  const host: Host = { ...base, spawn: (_source, events) => base.spawn(deserter, events) };
+  const device = new WasmDevice({ threads: 2, host });
+  await device.startThreads();
+  expect(() => doubled(device)).toThrow(DeviceError);
+  expect(doubled(device)).toEqual(expected);
+  await device.dispose();
+});
