@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { open, readFile, rm, type FileHandle } from "node:fs/promises";
 import { resolve } from "node:path";
 import { StorageCorruptError, StorageError, StorageLockedError, StorageVersionError, StudyError } from "../study/errors.ts";
-import type { CreateEvent, StudyEvent } from "../study/events.ts";
+import { isStudyEvent, type CreateEvent, type StudyEvent } from "../study/events.ts";
 import { StudyState } from "../study/state.ts";
 import { crc32c } from "./crc32c.ts";
 import { parseJson, stringifyJson } from "./json.ts";
@@ -34,7 +34,7 @@ export class JournalStorage implements Storage {
     this.readOnly = options.readOnly ?? false;
   }
 
-  async create(event: CreateEvent): Promise<StudyStore> {
+  async create(event: CreateEvent): Promise<JournalStore> {
     const names = await this.names();
     if (names.length > 0) {
       if (names.includes(event.name)) throw studyExists(event.name, this.address);
@@ -87,7 +87,7 @@ export class JournalStorage implements Storage {
 
 interface Waiter { resolve(): void; reject(error: Error): void }
 
-class JournalStore implements StudyStore {
+export class JournalStore implements StudyStore {
   readonly state: StudyState = new StudyState();
   readonly shared = false;
   /** Syncs so far, for measuring. */
@@ -218,7 +218,9 @@ function decode(bytes: Buffer, path: string): { events: StudyEvent[]; length: nu
       }
       break;
     }
-    events.push(parseJson(bytes.toString("utf8", at + FRAME_HEAD, end)) as unknown as StudyEvent);
+    const event: unknown = parseJson(bytes.toString("utf8", at + FRAME_HEAD, end));
+    if (!isStudyEvent(event)) throw new StorageCorruptError(`${path} holds no event at byte ${at}: ${JSON.stringify(event).slice(0, 80)}.`);
+    events.push(event);
     at = end;
   }
   return { events, length: at };

@@ -60,3 +60,13 @@ export type StudyEvent =
 export function toJsonInternal(value: Internal): JsonInternal {
   return typeof value === "number" ? value : Array.from(value);
 }
+
+const TYPES: ReadonlySet<string> = new Set<StudyEvent["type"]>([
+  "create", "declare", "enqueue", "ask", "claim", "parameters", "report", "constraint", "attribute", "note", "finish", "pause", "requeue", "late",
+]);
+
+/** Whether a stored value has the outline of an event; the state checks the rest when it applies it. */
+export function isStudyEvent(value: unknown): value is StudyEvent {
+  if (typeof value !== "object" || value === null || !("type" in value) || !TYPES.has(String(value.type))) return false;
+  return value.type === "create" || value.type === "declare" || ("trial" in value && (value.trial === null || Number.isSafeInteger(value.trial)));
+}

@@ -110,6 +110,7 @@ export class Master {
   finish(trial: number, fence: number, outcome: Outcome, owner: string = this.options.owner): Promise<Filed> {
     return this.store.transact(true, (emit) => {
       const time = this.options.now();
+      if (trial >= this.state.length || fence > this.state.fence(trial)) throw new LeaseError(`${owner} claims lease ${fence} of trial ${trial}, which was never given. Its message is ignored; check that worker.`);
       if (!this.holds(trial, fence)) {
         if (outcome.kind === "lost") return "late";
         const { state, values } = this.settle(trial, outcome);
@@ -220,7 +221,7 @@ export class Master {
     const { state } = this;
     const promoted = this.options.scheduler?.next?.(state) ?? null;
     if (promoted !== null) emit({ type: "requeue", trial: promoted, reason: "promoted" });
-    for (const trial of [...state.waiting]) {
+    for (const trial of state.waiting.slice()) {
       if (state.attempt(trial) === 0 && state.evaluations >= this.budget) break;
       if (this.claim(trial, emit, owner, fixed)) return trial;
     }

@@ -24,6 +24,11 @@ export interface LoopOptions {
   readonly afterTrial: (trial: number) => void | Promise<void>;
 }
 
+/** Why the signal of an evaluation that took too long is aborted: it is to be ended by force where that is possible. */
+export class TrialTimeout extends Error {
+  override readonly name: string = "TrialTimeout";
+}
+
 /** How often a shared study looks for lost workers, in milliseconds. */
 const REAP_INTERVAL = 1000;
 
@@ -70,8 +75,9 @@ async function timed(init: TrialInit, master: Master, executor: Executor, option
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<Outcome>((resolve) => {
     timer = setTimeout(() => {
-      control.abort();
-      resolve({ kind: "failed", error: `the evaluation took longer than ${options.trialTimeout} ms` });
+      const error = `the evaluation took longer than ${options.trialTimeout} ms`;
+      control.abort(new TrialTimeout(error));
+      resolve({ kind: "failed", error });
     }, options.trialTimeout);
   });
   const outcome = await Promise.race([executor.run(init, master, signal), late]);

@@ -1,0 +1,153 @@
+// A pool of workers elsewhere, threads or processes, each evaluating one trial at a time. A worker that dies or falls
+// silent loses its lease and is replaced; if it was only slow, what it says later is filed as late, never dropped.
+import type { Master, Outcome } from "../study/master.ts";
+import { asError, TrialTimeout, type Executor } from "../study/optimize.ts";
+import type { TrialInit } from "../study/trial.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+
+/** One worker, as seen from the master. */
+export interface WorkerHandle {
+  post(message: ToWorker): void;
+  /** Ends it by force. */
+  kill(): void;
+}
+
+/** Starts a worker; calls `received` for its messages and `ended` once, when it is gone. */
+export type Spawn = (received: (message: FromWorker) => void, ended: (reason: string) => void) => WorkerHandle;
+
+interface Member {
+  handle: WorkerHandle;
+  alive: boolean;
+  /** The evaluation it has, and how to end it for the loop. */
+  task: { readonly init: TrialInit; readonly master: Master; readonly settle: (outcome: Outcome) => void } | null;
+  /** When it was last heard, by performance.now(). */
+  heard: number;
+  /** Lost its lease by silence: gets no more work, may still deliver. */
+  silent: boolean;
+}
+
+export class RemoteExecutor implements Executor {
+  readonly slots: number;
+  private readonly spawn: Spawn;
+  private readonly members = new Set<Member>();
+  private readonly silence: number;
+  private readonly watch: ReturnType<typeof setInterval> | null;
+  private closed = false;
+
+  /** `silence`: milliseconds without a word after which a worker's lease ends; Infinity where death is always seen. */
+  constructor(spawn: Spawn, slots: number, silence: number) {
+    this.spawn = spawn;
+    this.slots = slots;
+    this.silence = silence;
+    this.watch = silence === Infinity ? null : setInterval(() => { this.dropSilent(); }, silence / 4);
+  }
+
+  run(init: TrialInit, master: Master, signal: AbortSignal): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const member = this.idle() ?? this.add();
+      const abort = (): void => {
+        if (signal.reason instanceof TrialTimeout) {
+          member.task = null;
+          this.discard(member);
+        } else member.handle.post({ type: "abort" });
+      };
+      const settle = (outcome: Outcome): void => {
+        signal.removeEventListener("abort", abort);
+        resolve(outcome);
+      };
+      member.task = { init, master, settle };
+      member.heard = performance.now();
+      signal.addEventListener("abort", abort);
+      member.handle.post({ type: "trial", init });
+    });
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    if (this.watch !== null) clearInterval(this.watch);
+    for (const member of this.members) this.discard(member);
+    return Promise.resolve();
+  }
+
+  private idle(): Member | undefined {
+    return [...this.members].find((member) => member.alive && !member.silent && member.task === null);
+  }
+
+  private add(): Member {
+    const member: Member = { handle: { post: () => undefined, kill: () => undefined }, alive: true, task: null, heard: performance.now(), silent: false };
+    this.members.add(member);
+    member.handle = this.spawn(
+      (message) => { void this.receive(member, message); },
+      (reason) => {
+        member.alive = false;
+        this.members.delete(member);
+        this.end(member, { kind: "lost", error: reason });
+      },
+    );
+    return member;
+  }
+
+  private discard(member: Member): void {
+    member.alive = false;
+    this.members.delete(member);
+    member.handle.kill();
+  }
+
+  private end(member: Member, outcome: Outcome): void {
+    const { task } = member;
+    member.task = null;
+    task?.settle(outcome);
+  }
+
+  private dropSilent(): void {
+    for (const member of this.members) {
+      if (member.task === null || member.silent || performance.now() - member.heard < this.silence) continue;
+      member.silent = true;
+      const { settle } = member.task;
+      // The task stays with the member, so that its late words still find their study.
+      member.task = { ...member.task, settle: () => undefined };
+      settle({ kind: "lost", error: `no word for ${this.silence} ms` });
+    }
+  }
+
+  private async receive(member: Member, message: FromWorker): Promise<void> {
+    member.heard = performance.now();
+    const { task } = member;
+    if (message.type === "heartbeat" || task === null || this.closed) return;
+    if (message.type === "unfit") {
+      this.end(member, { kind: "failed", error: message.error, cause: new Error(message.error) });
+      this.discard(member);
+      return;
+    }
+    const { master } = task;
+    const { trial, fence } = message;
+    switch (message.type) {
+      case "suggest": return this.suggest(member, master, message);
+      case "report":
+        try {
+          const stop = await master.report(trial, fence, message.step, message.metrics, message.checkpoint);
+          member.handle.post({ type: "reported", id: message.id, stop });
+        } catch (error) {
+          member.handle.post({ type: "reported", id: message.id, stop: true, error: asError(error).message });
+        }
+        return;
+      case "constraint": master.annotate(trial, fence, { type: "constraint", trial, name: message.name, value: message.value }); return;
+      case "attribute": master.annotate(trial, fence, { type: "attribute", trial, scope: "user", key: message.key, value: message.value }); return;
+      case "note": master.annotate(trial, fence, { type: "note", trial, text: message.text }); return;
+      case "done":
+        if (!member.silent) { this.end(member, message.outcome); return; }
+        await master.finish(trial, fence, message.outcome, "late worker").catch(() => undefined);
+        this.discard(member);
+    }
+  }
+
+  private suggest(member: Member, master: Master, { trial, fence, name, distribution }: Extract<FromWorker, { type: "suggest" }>): void {
+    try {
+      const value = master.suggest(trial, fence, name, distribution);
+      const twin = master.twin(trial);
+      member.handle.post(twin < 0 ? { type: "suggested", value } : { type: "refused", answeredBy: twin, error: "" });
+    } catch (error) {
+      member.handle.post({ type: "refused", answeredBy: null, error: asError(error).message });
+    }
+  }
+}
