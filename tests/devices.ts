@@ -2,11 +2,11 @@
 // After each test nothing may be left alive: garbage is collected and the device must be as it was before.
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import type { Device } from "../packages/nabla/src/devices/device.ts";
-import { referenceDevice } from "../packages/nabla/src/devices/reference/device.ts";
+import { ReferenceDevice } from "../packages/nabla/src/devices/reference/device.ts";
 import { setDefaultDevice } from "../packages/nabla/src/tensor/storage.ts";
 
-const devices: readonly { readonly name: string; readonly make: () => Device }[] = [
-  { name: "reference", make: () => referenceDevice() },
+export const devices: readonly { readonly name: string; readonly make: () => Device }[] = [
+  { name: "reference", make: () => new ReferenceDevice() },
 ];
 
 /** Describes `body` once for each device, which is the default device while its tests run. */

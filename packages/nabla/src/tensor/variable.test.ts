@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { DTypeError, ShapeError } from "../ops/errors.ts";
+import { ones, tensor, zeros } from "./creation.ts";
+import { defaultDevice, storageOf } from "./storage.ts";
+import { Variable } from "./variable.ts";
+
+onEveryDevice("Variable", () => {
+  test("owns its memory", () => {
+    const initial = tensor([1, 2]);
+    const variable = new Variable(initial);
+    expect(variable.toArray()).toEqual([1, 2]);
+    expect(storageOf(variable.node)).not.toBe(storageOf(initial.node));
+    initial.dispose();
+    expect(variable.toArray()).toEqual([1, 2]);
+  });
+
+  test("assign replaces the value, and what was computed before keeps the old one", () => {
+    const variable = new Variable(tensor([1, 2]));
+    const doubled = variable.mul(2);
+    variable.assign(variable.add(10));
+    expect(variable.toArray()).toEqual([11, 12]);
+    expect(doubled.toArray()).toEqual([2, 4]);
+  });
+
+  test("a loop of assignments keeps two buffers at most", () => {
+    const variable = new Variable(ones([3]));
+    for (let step = 0; step < 5; step++) variable.assign(variable.mul(2));
+    expect(variable.toArray()).toEqual([32, 32, 32]);
+    expect(variable.node.inputs).toEqual([]);
+    expect(defaultDevice().memory().buffers).toBeLessThanOrEqual(7);
+  });
+
+  test("refuses other shapes and dtypes, by name, and keeps its value", () => {
+    const variable = new Variable(ones([2]), { name: "weight" });
+    expect(() => variable.assign(ones([3]))).toThrow(/assign of "weight": the variable has shape \[2\], the value \[3\]/);
+    expect(() => variable.assign(ones([2], "float64"))).toThrow(DTypeError);
+    expect(() => variable.assign(ones([1, 2]))).toThrow(ShapeError);
+    expect(variable.toArray()).toEqual([1, 1]);
+  });
+
+  test("only floating variables are trainable", () => {
+    expect(new Variable(ones([1])).trainable).toBe(true);
+    expect(new Variable(zeros([1], "int32")).trainable).toBe(false);
+    expect(() => new Variable(zeros([1], "int32"), { trainable: true })).toThrow(DTypeError);
+  });
+});
