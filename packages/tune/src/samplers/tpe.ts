@@ -1,8 +1,9 @@
 // Tree-structured Parzen estimator with the rules of Optuna 5: the best γ(n) trials make l(x), the rest and the running
 // ones (constant liar) g(x), and the best of the candidates drawn from l by l/g is next. It never repeats a point.
-import { cardinality, fromUnit, type Internal } from "../space/distribution.ts";
+import { fromUnit, type Internal } from "../space/distribution.ts";
 import { SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
 import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
+import { activity } from "./conditions.ts";
 import { History, historyOf, keepState } from "./history.ts";
 import { ParzenEstimator } from "./parzen.ts";
 import { nondominatedPrefix } from "./pareto.ts";
@@ -143,18 +144,6 @@ function isRunning(study: StudyView, assignment: Assignment): boolean {
     for (const [name, value] of assignment) if (String(study.internal(trial, name)) !== String(value)) return false;
     return true;
   });
-}
-
-/** Whether a coordinate is active in a point whose earlier coordinates are drawn. */
-function activity(space: SearchSpace, history: History): (d: number, x: Float64Array) => boolean {
-  if (!space.conditional) return () => true;
-  return (d, x) => {
-    const { condition } = space.parameters[history.dimensions[d]!.parameter]!;
-    if (condition === null) return true;
-    const parent = space.get(condition.parameter)!;
-    const u = x[space.unitOffset(condition.parameter)]!;
-    return !Number.isNaN(u) && Math.min(cardinality(parent.distribution) - 1, Math.floor(u * cardinality(parent.distribution))) === condition.choice;
-  };
 }
 
 /** The two densities, kept up to date trial by trial. */
