@@ -12,9 +12,9 @@ const fuseFlag = "experimental-wasm-revectorize";
 
 /**
  * What is off while V8 compiles: it then optimises at construction, and no first step is slow.
- * Inlining must be off without Liftoff, or V8 14 aborts for want of its feedback; V8 before 13 has neither the flag nor the need.
+ * Inlining goes first and comes back last, for V8 14 aborts where it is on without Liftoff; V8 before 13 has neither the flag nor the need.
  */
-const flagsOff = ["liftoff", "wasm-lazy-compilation", ...(Number.parseInt(process.versions.v8, 10) >= 13 ? ["wasm-inlining"] : [])];
+const flagsOff = [...(Number.parseInt(process.versions.v8, 10) >= 13 ? ["wasm-inlining"] : []), "liftoff", "wasm-lazy-compilation"];
 
 /** Gives a worker's source its port; the source and `)(port);` follow. */
 const workerPrologue = `"use strict";
@@ -61,7 +61,7 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>, fuse = true): WebAssembly
   try {
     return new WebAssembly.Module(bytes);
   } finally {
-    for (const flag of flagsOff) setFlag(flag, true);
+    for (const flag of flagsOff.toReversed()) setFlag(flag, true);
     setFlag(fuseFlag, false);
   }
 }
