@@ -1,0 +1,283 @@
+// Emits a kernel's scalar body inside loops: addresses and instructions are placed at the outermost loop where they vary.
+// One axis runs along vector lanes; everything that does not vary along it is computed once and repeated in every lane.
+import type { Access, Instruction, RegisterType, Store } from "./kernel.ts";
+import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, mul, select, splat, unary } from "./build.ts";
+import type { Expr } from "./ir.ts";
+import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from "./scalar.ts";
+
+/** How the vector axis is stepped: `copies` vectors at once, or single elements held in lane 0. */
+export interface Group {
+  readonly copies: number;
+  readonly single: boolean;
+}
+
+export interface BodyOptions {
+  readonly body: readonly Instruction[];
+  readonly stores: readonly Store[];
+  /** Loop depth of each axis of the domain, from 1, outermost first. */
+  readonly depths: readonly number[];
+  /** The axis that runs along lanes. */
+  readonly vectorAxis: number;
+  readonly lanes: number;
+  /** Value of accumulator `index` for vector `copy` of the group. */
+  readonly accumulator?: (index: number, copy: number, group: Group) => Expr;
+}
+
+/** A place in memory that moves with the loops; accesses that differ by a constant share one. */
+interface Pointer {
+  readonly access: Access;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+const pointerKey = ({ buffer, dtype, strides, indirect }: Access): string =>
+  `${buffer} ${dtype} ${strides.join()} ${indirect === undefined ? "" : `${indirect.row} ${indirect.stride} ${indirect.rows}`}`;
+
+/** Emits one body. Call {@link start}, then {@link enter} for each loop depth in order, then {@link store} in the innermost. */
+export class BodyEmitter {
+  private readonly f: FunctionBuilder;
+  private readonly args: Expr;
+  private readonly options: BodyOptions;
+  private readonly vectorDepth: number;
+  private readonly pointers = new Map<string, Pointer>();
+  /** Addresses by depth, then pointer. */
+  private readonly addresses: Map<string, Expr>[] = [new Map()];
+  /** Depth of each instruction, and whether it varies along the lanes. */
+  private readonly depthOf: number[] = [];
+  private readonly along: boolean[] = [];
+  /** Values by instruction, then copy; one where it does not vary along the lanes. */
+  private readonly values: Expr[][] = [];
+  private readonly coordinates: (Expr | undefined)[];
+  private group: Group = { copies: 1, single: false };
+
+  constructor(f: FunctionBuilder, args: Expr, options: BodyOptions) {
+    this.f = f;
+    this.args = args;
+    this.options = options;
+    this.coordinates = new Array<undefined>(options.depths.length).fill(undefined);
+    this.vectorDepth = options.depths[options.vectorAxis] ?? 0;
+    for (const { access } of options.stores) this.declare(access);
+    for (const instruction of options.body) {
+      if (instruction.op === "load") this.declare(instruction.access);
+      this.place(instruction);
+    }
+  }
+
+  private declare(access: Access): void {
+    const key = pointerKey(access);
+    const known = this.pointers.get(key);
+    const offset = Math.min(access.offset, known?.offset ?? Infinity);
+    this.pointers.set(key, { access, offset, bytes: cellBytes[cellOf[access.dtype]] });
+  }
+
+  private place(instruction: Instruction): void {
+    const { depths, vectorAxis } = this.options;
+    const operands = operandsOf(instruction);
+    let depth = Math.max(0, ...operands.map((index) => this.depthOf[index]!));
+    let along = operands.some((index) => this.along[index]);
+    const strides = instruction.op === "load" ? instruction.access.strides : instruction.op === "index" ? instruction.strides : [];
+    strides.forEach((stride, axis) => {
+      if (stride === 0) return;
+      depth = Math.max(depth, depths[axis]!);
+      along ||= axis === vectorAxis;
+    });
+    if (instruction.op === "accumulator") {
+      depth = Math.max(0, ...depths);
+      along = true;
+    }
+    this.depthOf.push(depth);
+    this.along.push(along);
+  }
+
+  /** Buffer addresses and what varies with no coordinate; before all loops. */
+  start(): void {
+    for (const [key, { access, offset, bytes }] of this.pointers) {
+      const base = this.f.let("buffer", load("i32", this.args, 4 * access.buffer));
+      this.addresses[0]!.set(key, this.f.let("base", add(base, offset * bytes)));
+    }
+    this.compute(0);
+  }
+
+  /** Inside the loop of `depth`: gives the coordinates of its axes; `group` where the vector axis is among them. */
+  enter(depth: number, coordinates: readonly (readonly [axis: number, value: Expr])[], group?: Group): void {
+    if (group !== undefined) this.group = group;
+    for (const [axis, value] of coordinates) this.coordinates[axis] = value;
+    const outer = this.addresses[depth - 1]!;
+    const addresses = new Map<string, Expr>();
+    for (const [key, { access, bytes }] of this.pointers) {
+      let address = outer.get(key)!;
+      for (const [axis, value] of coordinates) {
+        const stride = access.strides[axis]!;
+        if (stride !== 0) address = add(address, mul(value, stride * bytes));
+      }
+      addresses.set(key, this.f.let("at", address));
+    }
+    this.addresses[depth] = addresses;
+    this.compute(depth);
+  }
+
+  /** Value of an instruction in vector `copy` of the group. */
+  value(index: number, copy: number): Expr {
+    const copies = this.values[index]!;
+    return copies[copy] ?? copies[0]!;
+  }
+
+  private compute(depth: number): void {
+    // One instruction for all copies at a time: every load of the group stands before its first store.
+    this.options.body.forEach((instruction, index) => {
+      if (this.depthOf[index] !== depth) return;
+      const copies = this.along[index] ? this.group.copies : 1;
+      this.values[index] = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
+    });
+  }
+
+  private emit(instruction: Instruction, copy: number, along: boolean, depth: number): Expr {
+    switch (instruction.op) {
+      case "load":
+        return this.load(instruction.access, instruction.type, copy, along, depth);
+      case "index":
+        return this.index(instruction.offset, instruction.strides, copy);
+      case "accumulator": {
+        const { accumulator } = this.options;
+        if (accumulator === undefined) throw new Error("An accumulator is read where nothing accumulates.");
+        return accumulator(instruction.index, copy, this.group);
+      }
+      default:
+        return emitComputed(this.f, instruction satisfies Computed, this.options.lanes, (operand) => this.value(operand, copy));
+    }
+  }
+
+  /** Elements from the group's first to the first of vector `copy`. */
+  private advance(copy: number): number {
+    return copy * (this.group.single ? 1 : this.options.lanes);
+  }
+
+  private addressOf(access: Access, depth: number): { readonly address: Expr; readonly offset: number; readonly laneBytes: number } {
+    const key = pointerKey(access);
+    const { offset, bytes } = this.pointers.get(key)!;
+    const address = this.addresses[depth]!.get(key)!;
+    return { address, offset: (access.offset - offset) * bytes, laneBytes: access.strides[this.options.vectorAxis]! * bytes };
+  }
+
+  private load(access: Access, type: RegisterType, copy: number, along: boolean, depth: number): Expr {
+    const { f } = this;
+    const { lanes } = this.options;
+    const cell = cellOf[access.dtype];
+    const { address, offset, laneBytes } = this.addressOf(access, depth);
+    const first = offset + this.advance(copy) * (depth >= this.vectorDepth ? laneBytes : 0);
+    const rows = this.rowOffsets(access, copy);
+    const rowsVary = access.indirect !== undefined && this.along[access.indirect.row]!;
+    const at = (lane: number): Expr => (rows === undefined ? address : add(address, rowsVary ? extract(rows, lane) : rows));
+    let value: Expr;
+    if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
+    else if (laneBytes === cellBytes[cell] && !rowsVary) value = load(cell, at(0), first, lanes);
+    else value = this.gather(Array.from({ length: lanes }, (_, lane) => loadSplat(cell, at(lane), first + lane * laneBytes, lanes)));
+    const loaded = f.let("load", value);
+    return type === "bool" ? f.let("mask", convert(loaded, "mask")) : f.let("value", convert(loaded, kindOf[type]));
+  }
+
+  /** One vector of lanes that were each loaded into all lanes. */
+  private gather(parts: readonly Expr[]): Expr {
+    const { f } = this;
+    const { lanes } = this.options;
+    const named = parts.map((part) => f.let("part", part));
+    let vector = named[0]!;
+    for (let lane = 1; lane < lanes; lane++) {
+      vector = f.let("gather", select(f.let("lane", binary("eq", laneIndex(lanes), lane)), named[lane]!, vector));
+    }
+    return vector;
+  }
+
+  /** Bytes from the access to its indirect row: one scalar, or a vector where rows vary along the lanes. */
+  private rowOffsets(access: Access, copy: number): Expr | undefined {
+    const { indirect } = access;
+    if (indirect === undefined) return undefined;
+    const { f } = this;
+    const bytes = cellBytes[cellOf[access.dtype]];
+    const row = this.value(indirect.row, copy);
+    const whole = this.along[indirect.row]! ? row : extract(row, 0);
+    const last = constant("i32", indirect.rows - 1, whole.lanes);
+    const low = f.let("row", select(binary("lt", whole, 0), constant("i32", 0, whole.lanes), whole));
+    const clamped = f.let("row", select(binary("gt", low, last), last, low));
+    return f.let("row", mul(clamped, indirect.stride * bytes));
+  }
+
+  private index(offset: number, strides: readonly number[], copy: number): Expr {
+    const { f } = this;
+    const { lanes, vectorAxis } = this.options;
+    let scalar: Expr = i32(offset);
+    strides.forEach((stride, axis) => {
+      if (stride === 0) return;
+      scalar = add(scalar, mul(this.coordinates[axis]!, stride));
+    });
+    const stride = strides[vectorAxis] ?? 0;
+    if (stride === 0) return f.let("index", splat(scalar, lanes));
+    const base = splat(f.let("first", add(scalar, this.advance(copy) * stride)), lanes);
+    return f.let("index", lanes === 1 ? base : add(base, mul(laneIndex(lanes), stride)));
+  }
+
+  /** Writes the stores of all copies. */
+  store(): void {
+    const { f } = this;
+    const { lanes, stores } = this.options;
+    const depth = this.addresses.length - 1;
+    for (const { access, value } of stores) {
+      const cell = cellOf[access.dtype];
+      const { address, offset, laneBytes } = this.addressOf(access, depth);
+      for (let copy = 0; copy < this.group.copies; copy++) {
+        const given = this.value(value, copy);
+        const stored = given.kind === "mask" ? unary("convert", given, "i32") : given;
+        const first = offset + this.advance(copy) * laneBytes;
+        if (this.group.single || lanes === 1) f.store(cell, address, extract(stored, 0), first);
+        else if (laneBytes === cellBytes[cell]) f.store(cell, address, stored, first);
+        else {
+          const named = f.let("stored", stored);
+          for (let lane = 0; lane < lanes; lane++) f.store(cell, address, extract(named, lane), first + lane * laneBytes);
+        }
+      }
+    }
+  }
+}
+
+/**
+ * Runs `body` over [from, to), not empty, along the vector axis: groups of `copies` vectors, then vectors, then single elements.
+ * `multiple` divides the length; tails that cannot occur are left out.
+ */
+export function vectorLoop(
+  f: FunctionBuilder,
+  from: Expr,
+  to: Expr,
+  { lanes, copies, multiple = 1 }: { readonly lanes: number; readonly copies: number; readonly multiple?: number },
+  body: (at: Expr, group: Group) => void,
+): void {
+  const wide = lanes * copies;
+  const groups = (name: string, start: Expr, end: Expr, step: number, group: Group): void => {
+    if (start.op === "const" && end.op === "const" && end.value - start.value <= step) {
+      if (start.value < end.value) body(start, group);
+    } else f.loop(name, start, end, step, (at) => body(at, group));
+  };
+  if (from.op === "const" && to.op === "const") {
+    const length = to.value - from.value;
+    const main = from.value + length - (length % wide);
+    const vectors = Math.floor((length % wide) / lanes);
+    const singles = length % lanes;
+    groups("j", from, i32(main), wide, { copies, single: false });
+    if (vectors > 0) body(i32(main), { copies: vectors, single: false });
+    if (singles > 0) body(i32(main + vectors * lanes), { copies: singles, single: true });
+    return;
+  }
+  const cut = (start: Expr, width: number): Expr => f.let("cut", add(start, binary("and", binary("sub", to, start), -width)));
+  let at = from;
+  if (copies > 1 || lanes > 1) {
+    const wideEnd = multiple % wide === 0 ? to : cut(at, wide);
+    groups("j", at, wideEnd, wide, { copies, single: false });
+    at = wideEnd;
+  }
+  if (lanes > 1 && copies > 1 && multiple % wide !== 0) {
+    const vectorEnd = multiple % lanes === 0 ? to : cut(at, lanes);
+    groups("v", at, vectorEnd, lanes, { copies: 1, single: false });
+    at = vectorEnd;
+  }
+  if (multiple % lanes !== 0 || lanes === 1) groups("s", at, to, 1, { copies: 1, single: true });
+}
+

@@ -1,0 +1,194 @@
+// One body instruction as loop-IR expressions, whatever the number of lanes: what add, select, cast… mean in registers.
+// Loads, indices and accumulators are the emitter's (body.ts): they depend on where the lanes lie.
+import { add, binary, constant, div, fastMax, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
+import type { Cell, Expr, Kind } from "./ir.ts";
+import type { BinaryOp, Instruction, RegisterType, UnaryOp } from "./kernel.ts";
+import { cos, exp, log, pow, sigmoid, sin, tanh, threefry } from "./math.ts";
+import type { DType } from "../ops/dtype.ts";
+
+export const kindOf: Readonly<Record<RegisterType, Kind>> = { float32: "f32", float64: "f64", int32: "i32", bool: "mask" };
+
+export const cellOf: Readonly<Record<DType, Cell>> = { float32: "f32", float64: "f64", int32: "i32", uint8: "u8", bool: "u8" };
+
+const like = (x: Expr, value: number): Expr => constant(x.kind, value, x.lanes);
+
+/** Instructions that need no place in memory. */
+export type Computed = Exclude<Instruction, { op: "load" | "index" | "accumulator" }>;
+
+/** The operands of an instruction: indices of earlier ones. */
+export function operandsOf(instruction: Instruction): readonly number[] {
+  switch (instruction.op) {
+    case "load":
+      return instruction.access.indirect === undefined ? [] : [instruction.access.indirect.row];
+    case "constant":
+    case "index":
+    case "accumulator":
+      return [];
+    case "select":
+      return [instruction.condition, instruction.a, instruction.b];
+    case "randomBits":
+      return [instruction.k0, instruction.k1, instruction.counter];
+    default:
+      return "b" in instruction ? [instruction.a, instruction.b] : [instruction.a];
+  }
+}
+
+/** True where vectors cannot hold the body: float64, and int32 division, are scalar. */
+export function needsScalars(body: readonly Instruction[]): boolean {
+  return body.some(
+    (instruction) =>
+      instruction.type === "float64" ||
+      (instruction.op === "div" && instruction.type === "int32") ||
+      (instruction.op === "load" && instruction.access.dtype === "float64"),
+  );
+}
+
+/** Nanoseconds of an instruction on one vector, roughly. */
+export function costOf(instruction: Instruction): number {
+  switch (instruction.op) {
+    case "exp":
+    case "log":
+    case "sigmoid":
+      return 3;
+    case "tanh":
+    case "randomBits":
+      return 5;
+    case "sin":
+    case "cos":
+      return 40;
+    case "pow":
+      return 120;
+    case "div":
+    case "sqrt":
+      return 1.5;
+    default:
+      return 0.25;
+  }
+}
+
+/** Emits a computed instruction; `operand` gives the values of earlier ones. */
+export function emitComputed(f: FunctionBuilder, instruction: Computed, lanes: number, operand: (index: number) => Expr): Expr {
+  switch (instruction.op) {
+    case "constant":
+      return constant(kindOf[instruction.type], instruction.value, lanes);
+    case "select":
+      return f.let("select", select(operand(instruction.condition), operand(instruction.a), operand(instruction.b)));
+    case "cast": {
+      const value = convert(operand(instruction.a), kindOf[instruction.type]);
+      return f.let("cast", instruction.wrap === "uint8" ? binary("and", value, 255) : value);
+    }
+    case "randomBits":
+      return threefry(f, operand(instruction.k0), operand(instruction.k1), operand(instruction.counter));
+    default:
+      if ("b" in instruction) return f.let(instruction.op, emitBinary(f, instruction.op, operand(instruction.a), operand(instruction.b)));
+      return f.let(instruction.op, emitUnary(f, instruction.op, operand(instruction.a)));
+  }
+}
+
+/** `value` as `kind`: to i32 truncating and saturating, to mask by ≠ 0. */
+export function convert(value: Expr, kind: Kind): Expr {
+  if (value.kind === kind) return value;
+  if (kind === "mask") return value.kind === "i32" ? unary("test", value) : binary("ne", value, 0);
+  if (kind === "i32" && value.kind !== "mask") return unary("toInt", value);
+  return unary("convert", value, kind);
+}
+
+function emitUnary(f: FunctionBuilder, op: UnaryOp, x: Expr): Expr {
+  switch (op) {
+    case "neg":
+      return neg(x);
+    case "abs":
+    case "sqrt":
+      return unary(op, x);
+    case "floor":
+      return x.kind === "i32" ? x : unary("floor", x);
+    case "sign": {
+      const zero = like(x, 0);
+      // Zeros and NaN give themselves.
+      return select(binary("gt", x, zero), like(x, 1), select(binary("lt", x, zero), like(x, -1), x));
+    }
+    case "relu":
+      // The second operand is what one instruction gives for NaN.
+      return fastMax(like(x, 0), x);
+    case "logicalNot":
+      return unary("not", convert(x, "mask"));
+    case "exp":
+      return exp(f, x);
+    case "log":
+      return log(f, x);
+    case "tanh":
+      return tanh(f, x);
+    case "sigmoid":
+      return sigmoid(f, x);
+    case "sin":
+      return sin(f, x);
+    case "cos":
+      return cos(f, x);
+  }
+}
+
+function emitBinary(f: FunctionBuilder, op: BinaryOp, a: Expr, b: Expr): Expr {
+  if (a.kind === "mask") return emitLogic(op, a, b);
+  switch (op) {
+    case "add":
+      return add(a, b);
+    case "sub":
+      return sub(a, b);
+    case "mul":
+      return mul(a, b);
+    case "div":
+      return a.kind === "i32" ? divideIntegers(f, a, b) : div(a, b);
+    case "pow":
+      return pow(f, a, b);
+    case "maximum":
+    case "minimum":
+      return extremum(f, op === "maximum" ? "gt" : "lt", a, b);
+    case "equal":
+      return binary("eq", a, b);
+    case "less":
+      return binary("lt", a, b);
+    case "lessEqual":
+      return binary("le", a, b);
+    case "logicalAnd":
+    case "logicalOr":
+      return emitLogic(op, convert(a, "mask"), convert(b, "mask"));
+  }
+}
+
+/** On truth values false < true, and arithmetic is that of one bit. */
+function emitLogic(op: BinaryOp, a: Expr, b: Expr): Expr {
+  switch (op) {
+    case "logicalAnd":
+    case "mul":
+    case "minimum":
+      return binary("and", a, b);
+    case "logicalOr":
+    case "add":
+    case "maximum":
+      return binary("or", a, b);
+    case "equal":
+      return unary("not", binary("xor", a, b));
+    case "less":
+      return binary("and", unary("not", a), b);
+    case "lessEqual":
+      return binary("or", unary("not", a), b);
+    default:
+      throw new Error(`${op} of truth values has no meaning.`);
+  }
+}
+
+/** The larger ("gt") or smaller of two; NaN where either is: the hardware's own NaN-propagating instruction is slower. */
+export function extremum(f: FunctionBuilder, better: "gt" | "lt", a: Expr, b: Expr): Expr {
+  if (a.kind === "i32") return binary(better === "gt" ? "max" : "min", a, b);
+  // A comparison with NaN is false, so NaN in `a` stays.
+  const chosen = f.let("m", select(binary(better, b, a), b, a));
+  return f.let("m", select(binary("eq", b, b), chosen, b));
+}
+
+function divideIntegers(f: FunctionBuilder, a: Expr, b: Expr): Expr {
+  const zero = f.let("zero", binary("eq", b, 0));
+  const minus = f.let("minus", binary("eq", b, -1));
+  const safe = select(binary("or", zero, minus), like(b, 1), b);
+  const quotient = f.let("quotient", div(a, f.let("safe", safe)));
+  return select(zero, like(a, 0), select(minus, neg(a), quotient));
+}
