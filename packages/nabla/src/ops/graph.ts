@@ -120,13 +120,22 @@ export type AnyNode = { [P in OpName]: GraphNode<P> }[OpName];
 
 /** Every node that `outputs` depend on, inputs before users; nothing above `leaves` and evaluated nodes is visited. */
 export function topologicalOrder(outputs: readonly GraphNode[], leaves?: ReadonlySet<GraphNode>): GraphNode[] {
+  return visit(outputs, (node) => node.storage !== undefined || leaves?.has(node) === true);
+}
+
+/** As {@link topologicalOrder}, but through evaluated nodes that kept their inputs: what a derivative passes through. */
+export function derivationOrder(outputs: readonly GraphNode[], leaves?: ReadonlySet<GraphNode>): GraphNode[] {
+  return visit(outputs, (node) => leaves?.has(node) === true);
+}
+
+function visit(outputs: readonly GraphNode[], isLeaf: (node: GraphNode) => boolean): GraphNode[] {
   const seen = new Set<GraphNode>();
   const stack: GraphNode[] = [...outputs];
   while (stack.length > 0) {
     const node = stack.pop()!;
     if (seen.has(node)) continue;
     seen.add(node);
-    if (node.storage === undefined && leaves?.has(node) !== true) stack.push(...node.inputs);
+    if (!isLeaf(node)) stack.push(...node.inputs);
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }

@@ -187,7 +187,7 @@ export const padRule: Rule<"pad"> = {
     padSample([2, 3, 5], [0, 1, 0], [0, 1, 0], 7, "middle axis"),
     padSample([0], [2], [1], 3, "nothing"),
     padSample([], [], [], 3, "scalar"),
-    padSample([4], [1], [1], -Infinity, "minus infinity"),
+    { ...padSample([4], [1], [1], -Infinity, "minus infinity"), differentiable: false },
     padSample([4], [0], [0], 1, "no width"),
     ...inEveryDType((dtype): Sample<"pad"> => ({ inputs: [spread(dtype, [3], 0, 9)], params: { before: [1], after: [2], value: 1 } })),
   ],

@@ -1,15 +1,15 @@
 // Batching: the graph of one example rewritten for a stack of them, by each primitive's rule.
 import { repeat } from "../ops/build.ts";
-import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { type GraphNode, derivationOrder } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
 
 /**
  * `outputs` with a leading axis of `size`, as functions of `stacked` in place of `inputs`: stacked[i] is inputs[i] with that axis.
  * What does not depend on `inputs` is shared; an output that does not is repeated.
  */
-export function batch(outputs: readonly GraphNode[], inputs: readonly GraphNode[], stacked: readonly GraphNode[], size: number): GraphNode[] {
+export function vmap(outputs: readonly GraphNode[], inputs: readonly GraphNode[], stacked: readonly GraphNode[], size: number): GraphNode[] {
   const rewritten = new Map<GraphNode, GraphNode>(inputs.map((input, index) => [input, stacked[index]!]));
-  for (const node of topologicalOrder(outputs, new Set(inputs))) {
+  for (const node of derivationOrder(outputs, new Set(inputs))) {
     if (rewritten.has(node)) continue;
     const batched = node.inputs.map((input) => rewritten.has(input));
     if (!batched.includes(true)) continue;

@@ -2,14 +2,14 @@
 // The derivative is a graph like any other, so it can be differentiated again.
 import { sumOf } from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { type GraphNode, derivationOrder } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
 
 /**
  * Cotangents of `inputs` from those of `outputs` (null = zero): the vector-Jacobian product, as nodes.
  * An input that no output depends on differentiably gets null. Inputs may lie inside the graph.
  */
-export function reverse(
+export function vjp(
   outputs: readonly GraphNode[],
   inputs: readonly GraphNode[],
   cotangents: readonly (GraphNode | null)[],
@@ -23,9 +23,9 @@ export function reverse(
   outputs.forEach((output, index) => accumulate(output, cotangents[index] ?? null));
   for (const node of [...path].reverse()) {
     const cotangent = pending.get(node);
-    const { vjp } = ruleOf(node);
-    if (cotangent === undefined || vjp === "none" || !node.inputs.some((input) => path.has(input))) continue;
-    const parts = vjp({ inputs: node.inputs, output: node, params: node.params }, cotangent);
+    const rule = ruleOf(node).vjp;
+    if (cotangent === undefined || rule === "none" || !node.inputs.some((input) => path.has(input))) continue;
+    const parts = rule({ inputs: node.inputs, output: node, params: node.params }, cotangent);
     node.inputs.forEach((input, index) => accumulate(input, parts[index]!));
   }
   return inputs.map((input) => pending.get(input) ?? null);
@@ -35,7 +35,7 @@ export function reverse(
 function differentiablePath(outputs: readonly GraphNode[], inputs: readonly GraphNode[]): Set<GraphNode> {
   const wanted = new Set(inputs);
   const path = new Set<GraphNode>();
-  for (const node of topologicalOrder(outputs)) {
+  for (const node of derivationOrder(outputs)) {
     if (!isFloating(node.dtype)) continue;
     const passes = ruleOf(node).vjp !== "none" && node.inputs.some((input) => path.has(input));
     if (passes || wanted.has(node)) path.add(node);

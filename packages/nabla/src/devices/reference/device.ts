@@ -1,7 +1,7 @@
 // The reference device: every program interpreted at once, in plain JavaScript. Simple and right, never fast.
-import { type Aval } from "../../ops/graph.ts";
-import { LifetimeError, ValueError } from "../../ops/errors.ts";
 import { bytesPerElement, type DType, type TypedArray } from "../../ops/dtype.ts";
+import { LifetimeError, ValueError } from "../../ops/errors.ts";
+import type { Aval } from "../../ops/graph.ts";
 import { sizeOf } from "../../ops/shape.ts";
 import type { Device, DeviceBuffer, Executable, Program } from "../device.ts";
 import { type Precision, record, replay } from "./interpret.ts";
@@ -24,13 +24,15 @@ class ReferenceBuffer implements DeviceBuffer {
   }
 }
 
-class ReferenceDevice implements Device {
+/** Interprets programs through the primitives' references: the oracle of the conformance suite. */
+export class ReferenceDevice implements Device {
   readonly name = "reference";
   readonly synchronous = true;
   readonly #precision: Precision;
-  readonly #live = new Set<ReferenceBuffer>();
+  readonly #live: Set<ReferenceBuffer> = new Set();
+  #disposed = false;
 
-  constructor(precision: Precision) {
+  constructor({ precision = "native" }: ReferenceOptions = {}) {
     this.#precision = precision;
   }
 
@@ -41,6 +43,7 @@ class ReferenceDevice implements Device {
   }
 
   free(buffer: DeviceBuffer): void {
+    if (this.#disposed) return;
     const own = this.#own(buffer);
     own.live = false;
     this.#live.delete(own);
@@ -88,6 +91,7 @@ class ReferenceDevice implements Device {
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
     for (const buffer of this.#live) buffer.live = false;
     this.#live.clear();
   }
@@ -125,9 +129,4 @@ function requireRoom(operation: string, { bytes }: ReferenceBuffer, offset: numb
   if (offset < 0 || offset + length > bytes) {
     throw new ValueError(`${operation}: bytes ${offset} to ${offset + length} of a buffer of ${bytes}.`, "Stay within the buffer.");
   }
-}
-
-/** A device that interprets programs through the primitives' references: the oracle of the conformance suite. */
-export function referenceDevice({ precision = "native" }: ReferenceOptions = {}): Device {
-  return new ReferenceDevice(precision);
 }

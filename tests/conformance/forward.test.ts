@@ -1,0 +1,74 @@
+// Every sample of every primitive, on every device, against the same sample evaluated in float64.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Device } from "../../packages/nabla/src/devices/device.ts";
+import { interpret } from "../../packages/nabla/src/devices/reference/interpret.ts";
+import { node } from "../../packages/nabla/src/ops/build.ts";
+import type { OpName } from "../../packages/nabla/src/ops/graph.ts";
+import { rules } from "../../packages/nabla/src/ops/registry.ts";
+import type { HostValue, Rule, Sample } from "../../packages/nabla/src/ops/rule.ts";
+import { sizeOf } from "../../packages/nabla/src/ops/shape.ts";
+import { devices } from "../devices.ts";
+import { expectClose, placeholder, runOn, type Tolerance, widened } from "./run.ts";
+
+// A source has no value of its own.
+const names = (Object.keys(rules) as OpName[]).filter((op) => op !== "source");
+
+/** Half a unit in the last place: the operation is correctly rounded. */
+const exact = 2 ** -24;
+/** Relative errors of float32 results; what is not here is exact. Polynomials are good to about two units in the last place. */
+const relative: Partial<Record<OpName, number>> = {
+  exp: 4 * exact, log: 4 * exact, tanh: 6 * exact, sigmoid: 6 * exact, sin: 4 * exact, cos: 4 * exact,
+  // |log a|·|b| multiplies the error of the logarithm.
+  pow: 64 * exact,
+};
+/** float64 is held to the same functions, at its own precision; its polynomials may be a little looser. */
+const NARROWER = 2 ** -27;
+
+function tolerance(op: OpName, { inputs }: Sample<OpName>, out: HostValue): Tolerance {
+  const scale = out.dtype === "float64" ? NARROWER : 1;
+  return { relative: (relative[op] ?? exact) * scale, absolute: rounding(op, inputs, out) * scale };
+}
+
+/** Error that does not shrink with the result: where terms cancel, and near the zeros of sin and cos of large numbers. */
+function rounding(op: OpName, inputs: readonly HostValue[], out: HostValue): number {
+  const largest = ({ data }: HostValue): number => Float64Array.from(data).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+  switch (op) {
+    case "sin":
+    case "cos":
+      return 2 * exact;
+    case "log":
+      return exact / 4;
+    case "sum":
+    case "scatterAdd": {
+      const terms = sizeOf(inputs.at(-1)!.shape) / Math.max(1, op === "sum" ? sizeOf(out.shape) : 1);
+      return exact * terms * largest(inputs.at(-1)!);
+    }
+    case "matmul":
+      return exact * (sizeOf(inputs[0]!.shape) + 1) * largest(inputs[0]!) * largest(inputs[1]!);
+    default:
+      return 0;
+  }
+}
+
+describe.each(devices)("forward ($name)", ({ make }) => {
+  let device: Device;
+  beforeAll(() => {
+    device = make();
+  });
+  afterAll(async () => {
+    expect(device.memory()).toEqual({ buffers: 0, bytes: 0 });
+    await device.dispose();
+  });
+
+  describe.each(names)("%s", (op) => {
+    const { samples } = rules[op] as Rule<OpName>;
+    const named = samples.map((sample, index) => ({ sample, title: `${index}: ${sample.name ?? "plain"}` }));
+    test.each(named)("$title", async ({ sample }) => {
+      const leaves = sample.inputs.map(placeholder);
+      const output = node(op, leaves, sample.params);
+      const [expected] = interpret([output], leaves, sample.inputs.map(widened), "float64");
+      const [actual] = await runOn(device, [output], leaves, sample.inputs.map((input) => input.data));
+      expectClose(actual!, expected!, tolerance(op, sample, expected!));
+    });
+  });
+});
