@@ -50,7 +50,7 @@ const prepare: Prepare = async (request) => {
 
 /** The update alone, in place, as a step runs it. */
 function adamUpdate(size: number): () => void {
-  const optimizer = optim.adam();
+  const optimizer: optim.Optimizer = optim.adam();
   const parameter = uniform(key(4), [size]);
   const gradient = uniform(key(5), [size]);
   const state = optimizer.init(parameter);

@@ -161,6 +161,26 @@ describe("long reductions", () => {
   });
 });
 
+describe("sharing", () => {
+  test("a dear value that two kernels need is computed by one of them, and a cheap one by both", () => {
+    const [a, b] = [x(4, 6), x(6, 5)];
+    const dear = ops.tanh(ops.exp(x(4, 5)));
+    const [, source] = [dear, dear.inputs[0]!.inputs[0]!];
+    const first = ops.mul(ops.matmul(a, b), dear);
+    const second = ops.mul(ops.matmul(first, ops.transpose(b, [1, 0])), ops.matmul(dear, ops.transpose(b, [1, 0])));
+    const third = ops.add(ops.matmul(second, b), dear);
+    const program = check({ inputs: [a, b, source], outputs: [third] });
+    const bodies = program.kernels.flatMap((kernel) => [...("body" in kernel ? kernel.body : []), ...("epilogue" in kernel ? kernel.epilogue : [])]);
+    expect(bodies.filter((instruction) => instruction.op === "tanh")).toHaveLength(1);
+  });
+
+  test("a product accumulates where its epilogue's result goes", () => {
+    const [a, b] = [x(4, 6), x(6, 5)];
+    const program = check({ inputs: [a, b], outputs: [ops.exp(ops.matmul(a, b))] });
+    expect(program.arenaBytes).toBe(0);
+  });
+});
+
 describe("donation", () => {
   test("an update in place, readers of the old value first", () => {
     const w = x(4, 3);

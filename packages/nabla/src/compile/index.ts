@@ -6,6 +6,7 @@ import { bytesPerElement } from "../ops/dtype.ts";
 import { GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, sizeOf } from "../ops/shape.ts";
 import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
+import { isMovement } from "./index-map.ts";
 import { type Buffers, lowerCluster } from "./lower.ts";
 import { type Lifetime, planArena } from "./plan.ts";
 import { schedule } from "./schedule.ts";
@@ -26,8 +27,8 @@ export function compileProgram(request: CompileRequest): Program {
   const graph = simplify(request.inputs, request.outputs);
   let slots = graph.inputs.length;
   const slotOf = graph.outputs.map((_, index) => request.donate[index] ?? slots++);
-  const stage = stageOutputs(graph.inputs, graph.outputs, slotOf);
-  const { kernels, phases, buffers, arenaBytes } = build(stage);
+  const { stage, clusters, precedence } = fuseStoring(stageOutputs(graph.inputs, graph.outputs, slotOf));
+  const { kernels, phases, buffers, arenaBytes } = lower(stage, clusters, precedence);
   return {
     buffers, kernels, phases, arenaBytes, slots,
     graph: {
@@ -42,11 +43,16 @@ interface Stage {
   readonly leaves: readonly GraphNode[];
   /** Slot of each output node; the slot of a leaf means that the output overwrites it. */
   readonly outputs: ReadonlyMap<GraphNode, number>;
-  readonly order: readonly GraphNode[];
+  /** Values stored whatever they cost: they wait until everything has read what they will overwrite, or two kernels share them. */
+  readonly held: readonly GraphNode[];
   readonly stored: ReadonlySet<GraphNode>;
   readonly users: ReadonlyMap<GraphNode, ReadonlySet<GraphNode>>;
   readonly roots: readonly GraphNode[];
   readonly reads: ReadonlyMap<GraphNode, Reads>;
+  /** Rough instructions an element, were nothing but kernels' results stored. */
+  readonly cost: ReadonlyMap<GraphNode, number>;
+  /** The nodes that take a node as input. */
+  readonly consumers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
 }
 
 /** An output that is an input, is given twice, or cannot be written in place becomes a copy. */
@@ -57,7 +63,6 @@ function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[
     const node = canonical(output);
     targets.set(leaves.has(node) || targets.has(node) ? copyOf(node) : node, slotOf[index]!);
   });
-  // Values that wait in the arena until everything has read what they will overwrite.
   const held: GraphNode[] = [];
   for (;;) {
     const stage = analyse(inputs, targets, held);
@@ -77,11 +82,13 @@ function copyOf(node: GraphNode): GraphNode {
 
 function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, number>, held: readonly GraphNode[]): Stage {
   const leaves = new Set(inputs);
-  const order = topologicalOrder([...outputs.keys()]);
-  const { stored, users } = chooseStored(order, leaves, [...outputs.keys(), ...held]);
+  const order = topologicalOrder([...outputs.keys()], leaves);
+  const { stored, users, cost } = chooseStored(order, leaves, [...outputs.keys(), ...held]);
   const roots = order.filter((node) => stored.has(node));
   const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
-  return { leaves: inputs, outputs, order, stored, users, roots, reads };
+  const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
+  for (const node of order) for (const input of node.inputs) consumers.get(input)!.push(node);
+  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, consumers };
 }
 
 /** The outputs that take over an input's buffer. */
@@ -112,10 +119,31 @@ function precedenceOf(stage: Stage): Precedence {
   return precedence;
 }
 
-function build(stage: Stage): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
+/** A value that two kernels compute is stored after all when it costs more than this. */
+const SHARED_LIMIT = 20;
+
+interface Fused {
+  readonly stage: Stage;
+  readonly clusters: readonly Cluster[];
+  readonly precedence: Precedence;
+}
+
+/** Fuses; a dear value that two kernels turn out to compute is stored after all, and the rest fused anew. */
+function fuseStoring(stage: Stage): Fused {
   const precedence = precedenceOf(stage);
   const overwrites = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
   const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites });
+  const clusterOf = new Map(clusters.flatMap((cluster) => cluster.roots.map((root) => [root, cluster] as const)));
+  const twice = [...stage.users].filter(([node, users]) =>
+    !stage.stored.has(node) && stage.cost.get(node)! > SHARED_LIMIT && !isMovement(node) && new Set([...users].map((user) => clusterOf.get(user))).size > 1);
+  if (twice.length === 0) return { stage, clusters, precedence };
+  // The last of a chain is enough: what it is made of is then computed once, on the way.
+  const among = new Set(twice.map(([node]) => node));
+  const last = [...among].filter((node) => !stage.consumers.get(node)!.some((consumer) => among.has(consumer)));
+  return fuseStoring(analyse(stage.leaves, stage.outputs, [...stage.held, ...last]));
+}
+
+function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedence): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
   const phasesOfClusters = schedule(clusters, precedence);
   const naming = new Naming(stage, clusters, phasesOfClusters);
   const kernels: Kernel[] = [];
@@ -168,6 +196,10 @@ class Naming implements Buffers {
   }
 
   scratch(node: GraphNode): number {
+    // A result of the epilogue will do, unless the epilogue reads what it overwrites.
+    const shared = this.#clusterOf.get(node)!.roots.find((root) =>
+      root !== node && this.written(root) && root.dtype === node.dtype && !(this.#slots.get(root)! < this.#stage.leaves.length));
+    if (shared !== undefined) return this.find(shared)!;
     let number = this.#scratch.get(node);
     if (number === undefined) {
       number = this.#holds.push({ node, scratch: true }) - 1;

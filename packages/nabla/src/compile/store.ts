@@ -8,6 +8,8 @@ import { isAffineReshape, isMovement } from "./index-map.ts";
 export interface Storing {
   readonly stored: ReadonlySet<GraphNode>;
   readonly users: ReadonlyMap<GraphNode, ReadonlySet<GraphNode>>;
+  /** Rough instructions an element, were nothing but kernels' results stored. */
+  readonly cost: ReadonlyMap<GraphNode, number>;
 }
 
 /** Primitives with a kernel of their own. */
@@ -83,7 +85,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
       }
     }
   }
-  return { stored, users };
+  return { stored, users, cost };
 }
 
 function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>): Map<GraphNode, number> {
