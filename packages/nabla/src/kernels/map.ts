@@ -56,7 +56,7 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
   if (total === 0) return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
 
   const merged = mergeAxes(kernel.domain, storeOrder(kernel.domain.length, kernel.stores), stridesOf(kernel.body, kernel.stores));
-  const body = remapBody(kernel.body, merged.axes);
+  const body = asMoves(remapBody(kernel.body, merged.axes));
   const stores = remapStores(kernel.stores, merged.axes);
   const { extents } = merged;
   const rank = extents.length;
@@ -117,6 +117,12 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
     }
   });
   return { entry: f.finish(), units, cost: bodyCost(kernel.body, kernel.stores, total, lanes), scratchBytes: 0 };
+}
+
+/** A body that only moves truth values moves their bytes. */
+function asMoves(body: readonly Instruction[]): readonly Instruction[] {
+  if (!body.every((instruction) => instruction.op === "load")) return body;
+  return body.map((instruction) => (instruction.type === "bool" ? { ...instruction, type: "int32" } : instruction));
 }
 
 /** The largest power of two up to 64 that divides `extent`: blocks are multiples of 64. */

@@ -254,7 +254,7 @@ class RowReduction extends ReductionGenerator {
     const { lanes, kept, reduced, reductions } = this.plan;
     const inner = reduced.at(-1)!;
     const vectors = reductions.map((reduction) => Array.from({ length: inner < lanes ? 0 : copies }, () => begin(f, reduction, lanes)));
-    const singles = reductions.map((reduction) => (inner % lanes === 0 ? [] : [begin(f, reduction, lanes)]));
+    const singles = reductions.map((reduction) => (inner > 0 && inner % lanes === 0 ? [] : [begin(f, reduction, lanes)]));
     const chains = reductions.map((_, index) => [...vectors[index]!, ...singles[index]!]);
     const sums = this.chains(
       reduced,
