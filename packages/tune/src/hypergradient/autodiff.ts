@@ -3,12 +3,18 @@
 import type { InnerObjective, OuterObjective, TrainingStep } from "./bilevel.ts";
 import type { Awaitable } from "./vector-space.ts";
 
-/** Forward and reverse derivatives of functions of `T`. */
+/**
+ * Forward and reverse derivatives of functions of `T`.
+ *
+ * @example
+ * // nabla: the weights are a tensor, and so are the hyper-parameters
+ * const engine: Autodiff<Tensor> = { vjp, jvp, zeros: zerosLike, one: tensor(1), item: (scalar) => Number(scalar.item()) };
+ */
 export interface Autodiff<T> {
-  /** f(primals) and the map from an output cotangent to the cotangents of the primals. */
-  readonly vjp: (f: (...inputs: T[]) => T, primals: T[]) => Awaitable<{ output: T; pullback: (cotangent: T) => Awaitable<T[]> }>;
-  /** The output tangent of f at `primals` along `tangents`. */
-  readonly jvp: (f: (...inputs: T[]) => T, primals: T[], tangents: T[]) => Awaitable<T>;
+  /** f(primals), and the map from an output cotangent to the cotangents of the primals. */
+  readonly vjp: (f: (...inputs: T[]) => T, primals: T[]) => Awaitable<readonly [output: T, pullback: (cotangent: T) => Awaitable<readonly T[]>]>;
+  /** f(primals), and its tangent along `tangents`. */
+  readonly jvp: (f: (...inputs: T[]) => T, primals: T[], tangents: T[]) => Awaitable<readonly [output: T, tangent: T]>;
   /** The zero shaped as `like`. */
   readonly zeros: (like: T) => T;
   /** The scalar 1, the cotangent of a loss. */
@@ -25,12 +31,14 @@ export function differentiableStep<T>(
   return {
     step,
     async vjp(weights, hyper, time, cotangent) {
-      const { pullback } = await engine.vjp((w, h) => step(w!, h!, time), [weights, hyper]);
+      const [, pullback] = await engine.vjp((w, h) => step(w!, h!, time), [weights, hyper]);
       const [toWeights, toHyper] = await pullback(cotangent);
       return { weights: toWeights!, hyper: toHyper! };
     },
-    jvp: (weights, hyper, time, tangent, hyperTangent) =>
-      engine.jvp((w, h) => step(w!, h!, time), [weights, hyper], [tangent, hyperTangent]),
+    async jvp(weights, hyper, time, tangent, hyperTangent) {
+      const [, moved] = await engine.jvp((w, h) => step(w!, h!, time), [weights, hyper], [tangent, hyperTangent]);
+      return moved;
+    },
   };
 }
 
@@ -42,10 +50,10 @@ export function differentiableInner<T>(
   const f = (...[w, h]: T[]): T => gradient(w!, h!);
   return {
     gradient,
-    hessianVector: (weights, hyper, vector) => engine.jvp(f, [weights, hyper], [vector, engine.zeros(hyper)]),
-    mixedJvp: (weights, hyper, vector) => engine.jvp(f, [weights, hyper], [engine.zeros(weights), vector]),
+    hessianVector: async (weights, hyper, vector) => (await engine.jvp(f, [weights, hyper], [vector, engine.zeros(hyper)]))[1],
+    mixedJvp: async (weights, hyper, vector) => (await engine.jvp(f, [weights, hyper], [engine.zeros(weights), vector]))[1],
     async mixedVjp(weights, hyper, vector) {
-      const { pullback } = await engine.vjp(f, [weights, hyper]);
+      const [, pullback] = await engine.vjp(f, [weights, hyper]);
       return (await pullback(vector))[1]!;
     },
   };
@@ -59,7 +67,7 @@ export function differentiableOuter<T>(
   return {
     value: async (weights, hyper) => engine.item(loss(weights, hyper)),
     async gradient(weights, hyper) {
-      const { pullback } = await engine.vjp((w, h) => loss(w!, h!), [weights, hyper]);
+      const [, pullback] = await engine.vjp((w, h) => loss(w!, h!), [weights, hyper]);
       const [toWeights, toHyper] = await pullback(engine.one);
       return { weights: toWeights!, hyper: toHyper! };
     },

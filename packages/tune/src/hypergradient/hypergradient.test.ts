@@ -201,10 +201,10 @@ test("an engine's vjp and jvp bind through the adapter", async () => {
     one: Float64Array.of(1),
     zeros: float64Space.zeros,
     item: (scalar) => scalar[0]!,
-    jvp: tangentOf,
-    vjp: (f, primals) => ({
-      output: f(...primals),
-      pullback: (cotangent) =>
+    jvp: (f, primals, tangents) => [f(...primals), tangentOf(f, primals, tangents)],
+    vjp: (f, primals) => [
+      f(...primals),
+      (cotangent) =>
         primals.map((primal, k) =>
           Float64Array.from(primal, (_, axis) => {
             const tangents = primals.map((p) => new Float64Array(p.length));
@@ -212,7 +212,7 @@ test("an engine's vjp and jvp bind through the adapter", async () => {
             return tangentOf(f, primals, tangents).reduce((sum, t, i) => sum + t * cotangent[i]!, 0);
           }),
         ),
-    }),
+    ],
   };
   // L_T = ½ Σ (w_i − i)² + ½ e^λ Σ w_i²,  L_V = Σ (w_i − 0.3)²
   const gradient = (w: Float64Array, h: Float64Array) => w.map((x, i) => x - i + Math.exp(h[0]!) * x);
