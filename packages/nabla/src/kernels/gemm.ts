@@ -1,10 +1,13 @@
 // Matrix products: blocks of A and B are packed so that the micro-kernel streams them from cache (Goto and van de Geijn 2008).
 // Generated for one static shape; a unit of work is one strip of rows or one panel of columns, so any split gives the same bits.
-import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, remainderBy, select, smaller, sub } from "./build.ts";
+import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
-import type { Access, GemmKernel, MatrixOperand } from "./kernel.ts";
+import type { Access, GemmKernel } from "./kernel.ts";
 import { type LayoutA, type LayoutB, type Precision, copyTile, microKernel } from "./microkernel.ts";
-import { type StripLayout, packSlack, packStrips } from "./pack.ts";
+import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
+import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";
+import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
+import { packSlack, packStrips } from "./pack.ts";
 
 /** Sizes of the blocks, chosen for caches of 32 KiB (L1) and 512 KiB (L2). */
 export interface Blocking {
@@ -18,7 +21,7 @@ export interface Blocking {
   readonly unpackedColumns: number;
 }
 
-export const defaultBlocking: Blocking = { kc: 256, nc: 512, mc: 192, unpackedColumns: 64 };
+export const defaultBlocking: Blocking = { kc: 384, nc: 1024, mc: 132, unpackedColumns: 64 };
 
 /** One direction of C cut into pieces: `big` until `bigCount`, then one less (rows), or `big` and a narrower last (columns). */
 interface Tiling {
@@ -41,32 +44,6 @@ function rowOf({ count, big, bigCount }: Tiling, index: Expr): Expr {
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
-/** How a plain operand lies in memory, in bytes. */
-interface Matrix {
-  readonly access: Access;
-  readonly laneStride: number;
-  readonly kStride: number;
-  readonly layout: StripLayout;
-}
-
-/** `kAxis` of the two last coordinates is k; the other runs along the lanes of a strip. */
-function plainMatrix(operand: MatrixOperand, kernel: GemmKernel, kAxis: 0 | 1): Matrix | undefined {
-  const [only] = operand.body;
-  if (operand.body.length !== 1 || only?.op !== "load") return undefined;
-  const { access } = only;
-  if (access.indirect !== undefined || access.dtype !== kernel.type) return undefined;
-  return matrixOf(access, kernel, kAxis);
-}
-
-function matrixOf(access: Access, kernel: GemmKernel, kAxis: 0 | 1): Matrix {
-  const rank = kernel.batch.length;
-  const lane = access.strides[rank + 1 - kAxis]!;
-  const k = access.strides[rank + kAxis]!;
-  const bytes = kernel.type === "float32" ? 4 : 8;
-  const layout = lane === 1 ? "lanes" : k === 1 || kernel.k === 1 ? "k" : "strided";
-  return { access, laneStride: lane * bytes, kStride: k * bytes, layout };
-}
-
 /** Vectors of one tile's row, so that accumulators, a row of B and an element of A fit the registers. */
 function vectorsOf(rows: number, target: Target): number {
   const base = target.tileColumns / target.lanes;
@@ -84,12 +61,14 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
 /** Above this many tiles of rows it pays to pack B. */
 const unpackedRowTiles = 2;
 
-class GemmGenerator {
+/** Everything decided before code is written. */
+class Plan {
   readonly kernel: GemmKernel;
   readonly precision: Precision;
   readonly bytes: number;
-  readonly a: Matrix;
-  readonly b: Matrix;
+  /** Undefined where the operand must be computed. */
+  readonly a: PlainMatrix | undefined;
+  readonly b: PlainMatrix | undefined;
   readonly rows: Tiling;
   readonly vectors: number;
   readonly panelWidth: number;
@@ -99,8 +78,8 @@ class GemmGenerator {
   readonly layoutA: LayoutA;
   readonly layoutB: LayoutB;
   readonly splitRows: boolean;
-  /** Steps of k in a block, rows tiles and panels in a block. */
-  readonly kb: number;
+  /** Steps of k, tiles of rows and panels of columns in a block. */
+  readonly kBlock: number;
   readonly tileBlock: number;
   readonly panelBlock: number;
   readonly batchSize: number;
@@ -111,241 +90,317 @@ class GemmGenerator {
     this.precision = kernel.type === "float32" ? { cell: "f32", lanes: target.lanes } : { cell: "f64", lanes: target.lanes / 2 };
     const { cell, lanes } = this.precision;
     this.bytes = cellBytes[cell];
-    const a = plainMatrix(kernel.a, kernel, 1);
-    const b = plainMatrix(kernel.b, kernel, 0);
-    if (a === undefined || b === undefined) throw new Error("gemm: prologue bodies are not generated yet.");
-    this.a = a;
-    this.b = b;
-    this.batchSize = kernel.batch.reduce((size, extent) => size * extent, 1);
+    this.a = plainMatrix(kernel.a, kernel, 1);
+    this.b = plainMatrix(kernel.b, kernel, 0);
+    this.batchSize = sizeOf(kernel.batch);
 
     this.rows = evenTiles(m, 6);
-    const widest = vectorsOf(this.rows.big, target);
     const panelKind = { lanes, pairs: target.tileColumns > 2 * target.lanes };
-    this.vectors = panelVectors(n, widest, panelKind);
+    this.vectors = panelVectors(n, vectorsOf(this.rows.big, target), panelKind);
     this.panelWidth = this.vectors * lanes;
     this.panels = Math.ceil(n / this.panelWidth);
     const rest = n % this.panelWidth;
     this.edge = rest === 0 ? undefined : { columns: rest, vectors: panelVectors(rest, this.vectors, panelKind) };
 
-    this.layoutA = n > blocking.unpackedColumns || this.a.layout === "strided" ? "packed" : this.a.layout === "k" ? "rows" : "columns";
-    this.layoutB = this.b.layout === "lanes" && this.rows.count <= unpackedRowTiles ? "rows" : "packed";
+    this.layoutA = layoutOfA(this.a, n, blocking);
+    this.layoutB = this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles ? "rows" : "packed";
     this.splitRows = this.rows.count > 1 && (m >= n || this.panels === 1);
 
-    this.kb = Math.max(4, roundUp(Math.ceil(k / Math.max(1, Math.ceil(k / blocking.kc))), 4));
+    this.kBlock = Math.max(4, roundUp(Math.ceil(k / Math.max(1, Math.ceil(k / blocking.kc))), 4));
     this.tileBlock = Math.min(this.rows.count, Math.max(1, Math.floor(blocking.mc / this.rows.big)));
     this.panelBlock = Math.min(this.panels, Math.max(1, Math.floor(blocking.nc / this.panelWidth)));
   }
 
-  private get tiles(): number {
+  /** Tiles or panels that one product is cut into. */
+  get pieces(): number {
     return this.splitRows ? this.rows.count : this.panels;
   }
 
   get units(): number {
-    return this.kernel.m * this.kernel.n * this.batchSize === 0 ? 0 : this.tiles * this.batchSize;
+    return this.kernel.m * this.kernel.n * this.batchSize === 0 ? 0 : this.pieces * this.batchSize;
   }
 
-  /** Packed A, packed B, and a tile for the panel that passes the edge. */
-  private get scratch(): { readonly b: number; readonly tile: number; readonly bytes: number } {
-    const kb = Math.min(this.kb, roundUp(this.kernel.k, 4));
-    const a = this.layoutA === "packed" ? roundUp(this.tileBlock * this.rows.big * kb * this.bytes + packSlack, 64) : 0;
-    const b = this.layoutB === "packed" || this.edge !== undefined ? roundUp(this.panelBlock * this.panelWidth * kb * this.bytes + packSlack, 64) : 0;
-    const tile = this.edge === undefined ? 0 : roundUp(this.rows.big * this.panelWidth * this.bytes, 64);
-    return { b: a, tile: a + b, bytes: a + b + tile };
+  get fullPanels(): number {
+    return this.edge === undefined ? this.panels : this.panels - 1;
   }
 
-  lower(): LoweredKernel {
-    const { m, n, k } = this.kernel;
-    const elements = this.batchSize * (m * k + k * n + m * n);
-    return {
-      entry: this.entry(),
-      units: this.units,
-      cost: (2 * this.batchSize * m * n * k) / 80 + elements * 0.15,
-      scratchBytes: this.scratch.bytes,
-    };
+  /** Steps of k that a block has room for. */
+  get depth(): number {
+    return Math.min(this.kBlock, roundUp(this.kernel.k, 4));
   }
 
-  private entry(): IrFunction {
-    const f = new FunctionBuilder("gemm");
-    const args = f.parameter("args");
-    const start = f.parameter("start");
-    const end = f.parameter("end");
-    const scratch = f.parameter("scratch");
-    if (this.units === 0) return f.finish();
-    const product = (batch: Expr, from: Expr, to: Expr): void => {
-      const whole = (count: number): [Expr, Expr] => [i32(0), i32(count)];
-      const [t0, t1] = this.splitRows ? [from, to] : whole(this.rows.count);
-      const [p0, p1] = this.splitRows ? whole(this.panels) : [from, to];
-      new ProductEmitter(f, this, args, scratch, batch).emit(t0, t1, p0, p1);
-    };
-    if (this.batchSize === 1) {
-      product(i32(0), start, end);
-    } else {
-      const { tiles } = this;
-      const last = f.let("last", add(divideBy(sub(end, 1), tiles), 1));
-      f.if(binary("lt", start, end), () => {
-        f.loop("batch", divideBy(start, tiles), last, 1, (batch) => {
-          const first = f.let("first", mul(batch, tiles));
-          const from = f.let("from", select(binary("lt", start, first), i32(0), sub(start, first)));
-          product(batch, from, f.let("to", smaller(sub(end, first), tiles)));
-        });
-      });
-    }
-    return f.finish();
+  get hasEpilogue(): boolean {
+    return this.kernel.stores.length > 0 && !isCopyOntoItself(this.kernel);
   }
 
-  get scratchLayout(): { readonly b: number; readonly tile: number } {
-    return this.scratch;
+  /** Offsets of a thread's scratch: packed A at 0, packed B, the tile of a panel that passes the edge, blocks of computed operands. */
+  get scratch(): { readonly b: number; readonly tile: number; readonly computedA: number; readonly computedB: number; readonly bytes: number } {
+    const blockA = this.tileBlock * this.rows.big * this.depth * this.bytes;
+    const blockB = this.panelBlock * this.panelWidth * this.depth * this.bytes;
+    const packedB = this.layoutB === "packed" || this.edge !== undefined;
+    const b = this.layoutA === "packed" ? roundUp(blockA + packSlack, 64) : 0;
+    const tile = b + (packedB ? roundUp(blockB + packSlack, 64) : 0);
+    const computedA = tile + (this.edge === undefined ? 0 : roundUp(this.rows.big * this.panelWidth * this.bytes, 64));
+    const computedB = computedA + (this.a === undefined ? roundUp(blockA, 64) : 0);
+    return { b, tile, computedA, computedB, bytes: computedB + (this.b === undefined ? roundUp(blockB, 64) : 0) };
+  }
+
+  get cost(): number {
+    const { m, n, k, epilogue, stores } = this.kernel;
+    const moved = 0.15 * (m * k + k * n + m * n);
+    const finished = this.hasEpilogue ? bodyCost(epilogue, stores, m * n, this.precision.lanes) : 0;
+    return this.batchSize * ((2 * m * n * k) / 80 + moved + finished);
   }
 }
 
-/** Emits the loops of one product of the batch over tiles [t0, t1) × panels [p0, p1). */
-class ProductEmitter {
-  private readonly f: FunctionBuilder;
-  private readonly g: GemmGenerator;
-  private readonly a: Expr;
-  private readonly b: Expr;
-  private readonly c: Expr;
-  private readonly packedA: Expr;
-  private readonly packedB: Expr;
-  private readonly edgeTile: Expr;
+function layoutOfA(a: PlainMatrix | undefined, n: number, { unpackedColumns }: Blocking): LayoutA {
+  if (a === undefined || n > unpackedColumns || a.layout === "strided") return "packed";
+  return a.layout === "k" ? "rows" : "columns";
+}
 
-  constructor(f: FunctionBuilder, g: GemmGenerator, args: Expr, scratch: Expr, batch: Expr) {
-    this.f = f;
-    this.g = g;
-    const { m, n } = g.kernel;
-    this.a = this.base("a", args, g.a.access, batch);
-    this.b = this.base("b", args, g.b.access, batch);
-    this.c = f.let("c", add(load("i32", args, 4 * g.kernel.scratch), mul(batch, m * n * g.bytes)));
-    this.packedA = scratch;
-    this.packedB = f.let("packedB", add(scratch, g.scratchLayout.b));
-    this.edgeTile = f.let("edgeTile", add(scratch, g.scratchLayout.tile));
-  }
+/** True for the epilogue that stores the product where it already is. */
+function isCopyOntoItself({ epilogue, stores, scratch, type, batch, m, n }: GemmKernel): boolean {
+  const [only, second] = stores;
+  if (only === undefined || second !== undefined || epilogue[only.value]?.op !== "accumulator") return false;
+  const { buffer, dtype, offset, strides } = only.access;
+  const own = rowMajorStrides([...batch, m, n]);
+  return buffer === scratch && dtype === type && offset === 0 && strides.every((stride, axis) => stride === own[axis]);
+}
 
-  /** Byte address of an operand's element (0, 0) in product `batch`. */
-  private base(name: string, args: Expr, access: Access, batch: Expr): Expr {
-    const { f, g } = this;
-    let address = add(load("i32", args, 4 * access.buffer), access.offset * g.bytes);
-    let rest = batch;
-    for (let axis = g.kernel.batch.length - 1; axis >= 0; axis--) {
-      const extent = g.kernel.batch[axis]!;
-      const coordinate = axis === 0 ? rest : remainderBy(rest, extent);
-      if (g.batchSize > 1 && access.strides[axis] !== 0) address = add(address, mul(coordinate, access.strides[axis]! * g.bytes));
-      if (axis > 0) rest = divideBy(rest, extent);
+/** Writes the function of a plan. */
+class GemmWriter {
+  private readonly f = new FunctionBuilder("gemm");
+  private readonly plan: Plan;
+  private readonly args: Expr;
+  private readonly start: Expr;
+  private readonly end: Expr;
+  private readonly scratch: Expr;
+  private readonly epilogue: EpilogueEmitter | undefined;
+  private readonly computedA: OperandEmitter | undefined;
+  private readonly computedB: OperandEmitter | undefined;
+
+  constructor(plan: Plan, target: Target) {
+    const { f } = this;
+    const { kernel, precision } = plan;
+    this.plan = plan;
+    this.args = f.parameter("args");
+    this.start = f.parameter("start");
+    this.end = f.parameter("end");
+    this.scratch = f.parameter("scratch");
+    const rank = kernel.batch.length;
+    if (plan.hasEpilogue) {
+      this.epilogue = epilogueEmitter(f, this.args, { type: kernel.type, epilogue: kernel.epilogue, stores: kernel.stores, rank }, target);
     }
-    return f.let(name, address);
+    if (plan.a === undefined) this.computedA = new OperandEmitter(f, this.args, kernel.a, rank, 1, precision);
+    if (plan.b === undefined) this.computedB = new OperandEmitter(f, this.args, kernel.b, rank, 0, precision);
   }
 
-  emit(t0: Expr, t1: Expr, p0: Expr, p1: Expr): void {
-    const { f, g } = this;
-    const depth = Math.max(1, g.kernel.k);
-    this.blocks("panel", p0, p1, g.panels, g.panelBlock, (panelStart, panelEnd) => {
-      this.blocks("k0", i32(0), i32(depth), depth, g.kb, (k0) => {
-        const kc = g.kernel.k <= g.kb ? i32(g.kernel.k) : f.let("kc", smaller(sub(i32(g.kernel.k), k0), g.kb));
-        const accumulate = g.kernel.k <= g.kb ? i32(0) : k0;
-        this.packB(panelStart, panelEnd, k0, kc);
-        this.blocks("tile", t0, t1, g.rows.count, g.tileBlock, (tileStart, tileEnd) => {
-          const firstRow = f.let("firstRow", rowOf(g.rows, tileStart));
-          if (g.layoutA === "packed") this.packA(tileStart, tileEnd, firstRow, k0, kc);
-          this.heights(tileStart, tileEnd, (from, to, rows) => {
-            f.loop("tile", from, to, 1, (tile) => {
-              const row = f.let("row", rowOf(g.rows, tile));
-              const strip = f.let("strip", this.stripA(row, firstRow, k0, kc));
-              const rowC = f.let("rowC", add(this.c, mul(row, g.kernel.n * g.bytes)));
-              this.multiplyStrip(rows, strip, rowC, panelStart, panelEnd, k0, kc, accumulate);
-            });
-          });
-        });
+  write(): IrFunction {
+    const { f, plan, start, end } = this;
+    if (plan.units === 0) return f.finish();
+    f.if(binary("lt", start, end), () => {
+      for (const emitter of [this.epilogue, this.computedA, this.computedB]) emitter?.start();
+      if (plan.batchSize === 1) {
+        this.product(i32(0), start, end);
+        return;
+      }
+      const { pieces } = plan;
+      const last = add(divideBy(sub(end, 1), pieces), 1);
+      f.loop("batch", divideBy(start, pieces), last, 1, (batch) => {
+        const first = f.let("first", mul(batch, pieces));
+        const from = f.let("from", select(binary("lt", start, first), i32(0), sub(start, first)));
+        this.product(batch, from, f.let("to", smaller(sub(end, first), pieces)));
+      });
+    });
+    return f.finish();
+  }
+
+  /** Pieces [from, to) of product `batch`. */
+  private product(batch: Expr, from: Expr, to: Expr): void {
+    const { f, plan } = this;
+    const { m, n, batch: extents, scratch } = plan.kernel;
+    const coordinates = coordinatesOf(f, batch, extents).sort(([a], [b]) => a - b).map(([, coordinate]) => coordinate);
+    const base = (name: string, matrix: PlainMatrix | undefined): Expr =>
+      matrix === undefined ? i32(0) : f.let(name, this.elementAddress(matrix.access, coordinates));
+    const operands: Operands = {
+      batch: coordinates,
+      a: base("a", plan.a),
+      b: base("b", plan.b),
+      c: f.let("c", add(load("i32", this.args, 4 * scratch), mul(batch, m * n * plan.bytes))),
+    };
+    const tiles: Range = plan.splitRows ? [from, to] : [i32(0), i32(plan.rows.count)];
+    const panels: Range = plan.splitRows ? [i32(0), i32(plan.panels)] : [from, to];
+    this.blocks("panel", panels, plan.panels, plan.panelBlock, (panelBlock) => {
+      const { k } = plan.kernel;
+      this.blocks("k0", [i32(0), i32(Math.max(1, k))], Math.max(1, k), plan.kBlock, ([k0, k1]) => {
+        const single = k <= plan.kBlock;
+        const depth: Depth = { k0, kc: single ? i32(k) : f.let("kc", sub(k1, k0)), last: single ? undefined : binary("eq", k1, i32(k)) };
+        this.packB(operands, panelBlock, depth);
+        this.blocks("tile", tiles, plan.rows.count, plan.tileBlock, (tileBlock) => this.multiplyBlock(operands, tileBlock, panelBlock, depth));
       });
     });
   }
 
-  /** Cuts [from, to), at most `most` long, into blocks; one block needs no loop. */
-  private blocks(name: string, from: Expr, to: Expr, most: number, block: number, body: (start: Expr, end: Expr) => void): void {
-    const { f } = this;
-    if (most <= block) body(from, to);
-    else f.loop(name, from, to, block, (start) => body(start, f.let(`${name}End`, smaller(add(start, block), to))));
+  private elementAddress(access: Access, coordinates: readonly Expr[]): Expr {
+    const { bytes } = this.plan;
+    return coordinates.reduce(
+      (address, coordinate, axis) => add(address, mul(coordinate, access.strides[axis]! * bytes)),
+      add(load("i32", this.args, 4 * access.buffer), access.offset * bytes),
+    );
   }
 
-  /** Runs `body` for the tiles of each of the two heights. */
-  private heights(start: Expr, end: Expr, body: (from: Expr, to: Expr, rows: number) => void): void {
-    const { f, g } = this;
-    const { count, big, bigCount } = g.rows;
+  /** Cuts a range, at most `most` long, into blocks; one block needs no loop. */
+  private blocks(name: string, [from, to]: Range, most: number, block: number, body: (range: Range) => void): void {
+    const { f } = this;
+    if (most <= block) body([from, to]);
+    else f.loop(name, from, to, block, (start) => body([start, f.let(`${name}End`, smaller(add(start, block), to))]));
+  }
+
+  private packB({ b, batch }: Operands, [start, end]: Range, { k0, kc }: Depth): void {
+    const { f, plan, computedB } = this;
+    const { panelWidth, bytes, edge, fullPanels, kernel } = plan;
+    let matrix: Matrix;
+    let origin: Expr;
+    if (computedB !== undefined) {
+      matrix = computedB.layout(plan.panelBlock * panelWidth, plan.depth);
+      origin = f.let("block", add(this.scratch, plan.scratch.computedB));
+      const columns: Range = [mul(start, panelWidth), smaller(mul(end, panelWidth), kernel.n)];
+      computedB.emit({ batch, lanes: columns, k: [k0, add(k0, kc)] }, origin, matrix.layout === "k" ? matrix.laneStride : matrix.kStride);
+    } else {
+      matrix = plan.b!;
+      origin = f.let("block", add(add(b, mul(start, panelWidth * matrix.laneStride)), mul(k0, matrix.kStride)));
+    }
+    const { layout, laneStride, kStride } = matrix;
+    const pack = (from: Expr, count: Expr, width: number, padded: number): void => {
+      const ahead = sub(from, start);
+      const target = add(add(this.scratch, plan.scratch.b), mul(mul(ahead, kc), panelWidth * bytes));
+      const source = add(origin, mul(ahead, panelWidth * laneStride));
+      f.call(packStrips(plan.precision, layout, width, padded), source, target, kc, count, i32(laneStride), i32(kStride));
+    };
+    if (plan.layoutB === "packed" && fullPanels > 0) pack(start, sub(smaller(end, fullPanels), start), panelWidth, panelWidth);
+    if (edge !== undefined) {
+      f.if(binary("gt", end, i32(fullPanels)), () => pack(i32(fullPanels), i32(1), edge.columns, edge.vectors * plan.precision.lanes));
+    }
+  }
+
+  private packA({ a, batch }: Operands, [start, end]: Range, firstRow: Expr, { k0, kc }: Depth): void {
+    const { f, plan, computedA } = this;
+    let matrix: Matrix;
+    let origin: Expr;
+    if (computedA !== undefined) {
+      matrix = computedA.layout(plan.tileBlock * plan.rows.big, plan.depth);
+      origin = f.let("block", add(this.scratch, plan.scratch.computedA));
+      const rows: Range = [firstRow, f.let("endRow", rowOf(plan.rows, end))];
+      computedA.emit({ batch, lanes: rows, k: [k0, add(k0, kc)] }, origin, matrix.layout === "k" ? matrix.laneStride : matrix.kStride);
+    } else {
+      matrix = plan.a!;
+      origin = f.let("block", add(add(a, mul(firstRow, matrix.laneStride)), mul(k0, matrix.kStride)));
+    }
+    const { layout, laneStride, kStride } = matrix;
+    const pack = (from: Expr, to: Expr, rows: number): void => {
+      const ahead = f.let("ahead", sub(rowOf(plan.rows, from), firstRow));
+      const target = add(this.scratch, mul(mul(ahead, kc), plan.bytes));
+      const source = add(origin, mul(ahead, laneStride));
+      f.call(packStrips(plan.precision, layout, rows, rows), source, target, kc, sub(to, from), i32(laneStride), i32(kStride));
+    };
+    const { count, big, bigCount } = plan.rows;
     if (count === bigCount) {
-      body(start, end, big);
+      pack(start, end, big);
       return;
     }
     const middle = f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
-    body(start, middle, big);
-    body(middle, end, big - 1);
+    pack(start, middle, big);
+    pack(middle, end, big - 1);
   }
 
-  private packA(start: Expr, end: Expr, firstRow: Expr, k0: Expr, kc: Expr): void {
-    const { f, g } = this;
-    const { laneStride, kStride, layout } = g.a;
-    this.heights(start, end, (from, to, rows) => {
-      const row = f.let("row", rowOf(g.rows, from));
-      const source = add(add(this.a, mul(row, laneStride)), mul(k0, kStride));
-      const target = add(this.packedA, mul(mul(sub(row, firstRow), kc), g.bytes));
-      f.call(packStrips(g.precision, layout, rows, rows), source, target, kc, sub(to, from), i32(laneStride), i32(kStride));
+  /** One block of A against one block of B: strip by strip, each finished by the epilogue while it is in cache. */
+  private multiplyBlock(operands: Operands, [start, end]: Range, panels: Range, depth: Depth): void {
+    const { f, plan, epilogue } = this;
+    const { rows: tiling, kernel, bytes } = plan;
+    const firstRow = f.let("firstRow", rowOf(tiling, start));
+    if (plan.layoutA === "packed") this.packA(operands, [start, end], firstRow, depth);
+    f.loop("tile", start, end, 1, (tile) => {
+      const row = f.let("row", rowOf(tiling, tile));
+      const strip = f.let("strip", this.stripA(operands, row, firstRow, depth));
+      const rowC = f.let("rowC", add(operands.c, mul(row, kernel.n * bytes)));
+      const multiply = (rows: number): void => this.multiplyStrip(operands, rows, strip, rowC, panels, depth);
+      const big = binary("lt", tile, i32(tiling.bigCount));
+      if (tiling.count === tiling.bigCount) multiply(tiling.big);
+      else f.if(big, () => multiply(tiling.big), () => multiply(tiling.big - 1));
+      if (epilogue === undefined) return;
+      const finish = (): void => {
+        const first = mul(panels[0], plan.panelWidth);
+        epilogue.emit({
+          batch: operands.batch,
+          rows: [row, f.let("endRow", rowOf(tiling, add(tile, 1)))],
+          columns: [first, f.let("endColumn", smaller(mul(panels[1], plan.panelWidth), kernel.n))],
+          accumulator: { address: add(rowC, mul(first, bytes)), rowBytes: kernel.n * bytes },
+        });
+      };
+      if (depth.last === undefined) finish();
+      else f.if(depth.last, finish);
     });
   }
 
-  private stripA(row: Expr, firstRow: Expr, k0: Expr, kc: Expr): Expr {
-    const { g } = this;
-    if (g.layoutA === "packed") return add(this.packedA, mul(mul(sub(row, firstRow), kc), g.bytes));
-    return add(add(this.a, mul(row, g.a.laneStride)), mul(k0, g.a.kStride));
+  private stripA({ a }: Operands, row: Expr, firstRow: Expr, { k0, kc }: Depth): Expr {
+    const { plan } = this;
+    if (plan.layoutA === "packed") return add(this.scratch, mul(mul(sub(row, firstRow), kc), plan.bytes));
+    return add(add(a, mul(row, plan.a!.laneStride)), mul(k0, plan.a!.kStride));
   }
 
-  private packB(start: Expr, end: Expr, k0: Expr, kc: Expr): void {
-    const { f, g } = this;
-    const { laneStride, kStride, layout } = g.b;
-    const { fullPanels } = this;
-    const pack = (from: Expr, count: Expr, width: number, padded: number): void => {
-      const source = add(add(this.b, mul(from, g.panelWidth * laneStride)), mul(k0, kStride));
-      const target = add(this.packedB, mul(mul(sub(from, start), kc), g.panelWidth * g.bytes));
-      f.call(packStrips(g.precision, layout, width, padded), source, target, kc, count, i32(laneStride), i32(kStride));
-    };
-    if (g.layoutB === "packed" && fullPanels > 0) pack(start, sub(smaller(end, fullPanels), start), g.panelWidth, g.panelWidth);
-    const { edge } = g;
-    if (edge !== undefined) {
-      f.if(binary("gt", end, i32(fullPanels)), () => pack(i32(fullPanels), i32(1), edge.columns, edge.vectors * g.precision.lanes));
+  private multiplyStrip({ b }: Operands, rows: number, strip: Expr, rowC: Expr, [start, end]: Range, { k0, kc, last }: Depth): void {
+    const { f, plan } = this;
+    const { edge, layoutA, layoutB, precision, panelWidth, bytes, fullPanels } = plan;
+    const accumulate = last === undefined ? i32(0) : k0;
+    const rowBytes = i32(plan.kernel.n * bytes);
+    const strideA = i32(layoutA === "rows" ? plan.a!.laneStride : layoutA === "columns" ? plan.a!.kStride : 0);
+    const strideB = i32(layoutB === "rows" ? plan.b!.kStride : 0);
+    const packed = (panel: Expr): Expr => add(add(this.scratch, plan.scratch.b), mul(mul(sub(panel, start), kc), panelWidth * bytes));
+    if (fullPanels > 0) {
+      const micro = microKernel(precision, rows, plan.vectors, layoutA, layoutB);
+      f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => {
+        const c = add(rowC, mul(panel, panelWidth * bytes));
+        const from = layoutB === "packed" ? packed(panel) : add(add(b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
+        f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, strideB);
+      });
     }
-  }
-
-  private get fullPanels(): number {
-    return this.g.edge === undefined ? this.g.panels : this.g.panels - 1;
-  }
-
-  private multiplyStrip(rows: number, strip: Expr, rowC: Expr, start: Expr, end: Expr, k0: Expr, kc: Expr, accumulate: Expr): void {
-    const { f, g } = this;
-    const { edge, layoutA, layoutB, precision, panelWidth, bytes } = g;
-    const { fullPanels } = this;
-    const strideA = i32(layoutA === "columns" ? g.a.kStride : g.a.laneStride);
-    const strideB = i32(g.b.kStride);
-    const packed = (panel: Expr): Expr => add(this.packedB, mul(mul(sub(panel, start), kc), panelWidth * bytes));
-    f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => {
-      const c = add(rowC, mul(panel, panelWidth * bytes));
-      const b = layoutB === "packed" ? packed(panel) : add(add(this.b, mul(panel, panelWidth * bytes)), mul(k0, g.b.kStride));
-      f.call(microKernel(precision, rows, g.vectors, layoutA, layoutB), strip, b, c, i32(g.kernel.n * bytes), kc, accumulate, strideA, strideB);
-    });
     if (edge === undefined) return;
     const { columns, vectors } = edge;
     const padded = vectors * precision.lanes;
     const micro = microKernel(precision, rows, vectors, layoutA, "packed");
     f.if(binary("gt", end, i32(fullPanels)), () => {
-      const b = packed(i32(fullPanels));
+      const from = packed(i32(fullPanels));
       const c = add(rowC, fullPanels * panelWidth * bytes);
       if (columns === padded) {
-        f.call(micro, strip, b, c, i32(g.kernel.n * bytes), kc, accumulate, strideA, strideB);
-      } else {
-        f.call(micro, strip, b, this.edgeTile, i32(padded * bytes), kc, i32(0), strideA, strideB);
-        f.call(copyTile(precision, rows, columns, padded), this.edgeTile, c, i32(g.kernel.n * bytes), accumulate);
+        f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, i32(0));
+        return;
       }
+      const tile = add(this.scratch, plan.scratch.tile);
+      f.call(micro, strip, from, tile, i32(padded * bytes), kc, i32(0), strideA, i32(0));
+      f.call(copyTile(precision, rows, columns, padded), tile, c, rowBytes, accumulate);
     });
   }
 }
 
+type Range = readonly [from: Expr, to: Expr];
+
+/** One product of the batch: its coordinates, and the addresses of element (0, 0) of each matrix. */
+interface Operands {
+  readonly batch: readonly Expr[];
+  readonly a: Expr;
+  readonly b: Expr;
+  readonly c: Expr;
+}
+
+/** A block of k: [k0, k0 + kc). `last` says whether it ends the product; undefined where there is only one. */
+interface Depth {
+  readonly k0: Expr;
+  readonly kc: Expr;
+  readonly last: Expr | undefined;
+}
+
 /** Lowers a product for `target`; `blocking` is for measuring. */
 export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking = defaultBlocking): LoweredKernel {
-  return new GemmGenerator(kernel, target, blocking).lower();
+  const plan = new Plan(kernel, target, blocking);
+  return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, scratchBytes: plan.scratch.bytes };
 }
