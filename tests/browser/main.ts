@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { type Browser, chromium } from "playwright-core";
+import { trainOnMadeUpDigits } from "./training.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const chromiumArguments = [
@@ -54,7 +55,9 @@ async function serve(script: string): Promise<{ server: Server; origin: string }
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-async function checkPage(browser: Browser, url: string, isolated: boolean): Promise<void> {
+const steps = 40;
+
+async function checkPage(browser: Browser, url: string, isolated: boolean, nodeLosses: readonly number[]): Promise<void> {
   const where = isolated ? "isolated" : "plain";
   const page = await browser.newPage();
   const problems: string[] = [];
@@ -68,23 +71,37 @@ async function checkPage(browser: Browser, url: string, isolated: boolean): Prom
   check(`${where}: programs run in the engine's worker`, device.correct && !device.report.synchronous);
   check(`${where}: threads`, device.report.threadsReady === (isolated ? 2 : 1), device.report.threadsReady);
   check(`${where}: timers and frames fire meanwhile`, device.timers >= device.milliseconds / 40 && device.frames >= 2, {
-    milliseconds: Math.round(device.milliseconds), timers: device.timers, frames: device.frames,
+    milliseconds: round(device.milliseconds), timers: device.timers, frames: device.frames, longestGap: round(device.longestGap),
   });
   check(`${where}: a failing program rejects, and the engine goes on`, device.failure.includes("memory access out of bounds") && device.correctAfterFailure, device.failure);
   check(`${where}: nothing stays allocated`, device.live.buffers === 0 && device.live.bytes === 0);
+
+  const training = await page.evaluate((count) => globalThis.checks.checkTraining(count), steps);
+  const difference = Math.max(...training.losses.map((loss, index) => Math.abs(loss - nodeLosses[index]!)));
+  check(`${where}: training runs in the engine's worker`, !training.synchronous && training.losses.length === steps, {
+    threads: training.threadsReady, millisecondsPerStep: round(training.milliseconds / steps),
+  });
+  check(`${where}: the losses are Node's`, difference < 1e-4, { difference, first: training.losses[0], last: training.losses.at(-1) });
+  check(`${where}: timers and frames fire during training`, training.timers >= training.milliseconds / 40 && training.frames >= 2 && training.longestGap < 250, {
+    milliseconds: round(training.milliseconds), timers: training.timers, frames: training.frames, longestGap: round(training.longestGap),
+  });
 
   check(`${where}: no errors on the page`, problems.length === 0, problems);
   await page.close();
 }
 
+const round = (value: number): number => Math.round(10 * value) / 10;
+
+const { losses } = await trainOnMadeUpDigits(steps);
+check("Node: the loss falls", losses.at(-1)! < losses[0]! / 2, { first: losses[0], last: losses.at(-1) });
 const script = await bundle();
 console.log(`bundle: ${script.length} bytes, ${gzipSync(script).length} gzipped`);
 const { server, origin } = await serve(script);
 const browser = await chromium.launch({ executablePath, args: chromiumArguments });
 try {
   console.log(`Chromium ${browser.version()}`);
-  await checkPage(browser, `${origin}/`, true);
-  await checkPage(browser, `${origin}/plain`, false);
+  await checkPage(browser, `${origin}/`, true, losses);
+  await checkPage(browser, `${origin}/plain`, false, losses);
 } finally {
   await browser.close();
   server.close();

@@ -2,14 +2,20 @@
 import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla/src/kernels/build.ts";
 import type { LoweredKernel } from "../../packages/nabla/src/kernels/ir.ts";
 import { type DeviceReport, WasmDevice } from "../../packages/nabla/src/devices/wasm/device.ts";
+import { type Training, trainOnMadeUpDigits } from "./training.ts";
 
-export interface DeviceCheck {
+/** What the page got to do meanwhile. */
+export interface Ticks {
+  readonly timers: number;
+  readonly frames: number;
+  /** Longest time in ms between two timers. */
+  readonly longestGap: number;
+}
+
+export interface DeviceCheck extends Ticks {
   readonly report: DeviceReport;
   readonly correct: boolean;
   readonly milliseconds: number;
-  /** Timers and frames that fired meanwhile. */
-  readonly timers: number;
-  readonly frames: number;
   /** The message a failing program is reported with. */
   readonly failure: string;
   readonly correctAfterFailure: boolean;
@@ -42,12 +48,22 @@ function trap(): LoweredKernel {
   return { entry: fn.finish(), units: 1, cost: 1, scratchBytes: 0 };
 }
 
-/** Counts what the page gets to do until it is stopped. */
-function countTicks(): () => { timers: number; frames: number } {
+/** Counts timers and frames until it is stopped. */
+function countTicks(): () => Ticks {
   let timers = 0;
   let frames = 0;
+  let longestGap = 0;
+  let last = performance.now();
   let running = true;
-  const interval = setInterval(() => timers++, 4);
+  const tick = (): void => {
+    const now = performance.now();
+    longestGap = Math.max(longestGap, now - last);
+    last = now;
+  };
+  const interval = setInterval(() => {
+    timers++;
+    tick();
+  }, 4);
   const frame = (): void => {
     frames++;
     if (running) requestAnimationFrame(frame);
@@ -56,7 +72,8 @@ function countTicks(): () => { timers: number; frames: number } {
   return () => {
     running = false;
     clearInterval(interval);
-    return { timers, frames };
+    tick();
+    return { timers, frames, longestGap };
   };
 }
 
@@ -101,7 +118,15 @@ async function checkDevice(): Promise<DeviceCheck> {
   return { report, correct, milliseconds, ...ticks, failure, correctAfterFailure, live };
 }
 
-declare global {
-  var checks: { readonly checkDevice: typeof checkDevice };
+async function checkTraining(steps: number): Promise<Training & Ticks> {
+  // Tracing and lowering run on the page, once; what is counted is the training itself.
+  await trainOnMadeUpDigits(1);
+  const stop = countTicks();
+  const training = await trainOnMadeUpDigits(steps);
+  return { ...training, ...stop() };
 }
-globalThis.checks = { checkDevice };
+
+declare global {
+  var checks: { readonly checkDevice: typeof checkDevice; readonly checkTraining: typeof checkTraining };
+}
+globalThis.checks = { checkDevice, checkTraining };
