@@ -2,7 +2,7 @@
 // A key is two words on the host, so splitting needs no device; in a compiled function a key is an int32 [2] tensor.
 import { ValueError } from "../ops/errors.ts";
 import { tensor } from "../tensor/creation.ts";
-import { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "./threefry.ts";
 
 /** A random key: pass it to one distribution, or split it; using it twice gives the same numbers twice. */
@@ -42,10 +42,9 @@ export function key(seed: number): Key {
  * @example
  * const [weights, noise] = split(key(0));
  */
-export function split(parent: Key, count: 2): [Key, Key];
+export function split(parent: Key, count?: 2): [Key, Key];
 export function split(parent: Key, count: 3): [Key, Key, Key];
-export function split(parent: Key, count?: number): Key[];
-export function split(parent: Key): [Key, Key];
+export function split(parent: Key, count: number): Key[];
 export function split(parent: Key, count = 2): Key[] {
   if (!Number.isInteger(count) || count < 1) throw new ValueError(`random.split: ${count} keys.`, "Pass a positive integer.");
   const [k0, k1] = parent.words;

@@ -14,11 +14,11 @@ const unsigned = (words: readonly number[]): number[] => words.map((word) => wor
 describe("keys", () => {
   // Known-answer vectors of Random123 1.14 (kat_vectors, threefry2x32 20).
   test.each([
-    [[0, 0], [0, 0], [0x6b200159, 0x99ba4efe]],
-    [[0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x1cb996fc, 0xbb002be7]],
-    [[0x13198a2e, 0x03707344], [0x243f6a88, 0x85a308d3], [0xc4923a9c, 0x483df7a0]],
-  ])("Threefry of key %j and counter %j", ([k0, k1], [c0, c1], expected) => {
-    expect(unsigned(threefry2x32(k0!, k1!, c0!, c1!))).toEqual(expected);
+    { key: [0, 0], counter: [0, 0], words: [0x6b200159, 0x99ba4efe] },
+    { key: [0xffffffff, 0xffffffff], counter: [0xffffffff, 0xffffffff], words: [0x1cb996fc, 0xbb002be7] },
+    { key: [0x13198a2e, 0x03707344], counter: [0x243f6a88, 0x85a308d3], words: [0xc4923a9c, 0x483df7a0] },
+  ] as const)("Threefry of $key and $counter", ({ key: [k0, k1], counter: [c0, c1], words }) => {
+    expect(unsigned(threefry2x32(k0, k1, c0, c1))).toEqual(words);
   });
 
   test("split and foldIn are JAX's", () => {

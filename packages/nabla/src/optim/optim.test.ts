@@ -1,0 +1,150 @@
+// One battery for every optimizer: its formula in plain float64, its contract, and that it learns.
+// A new optimizer is added to `cases`; an exported one that is not there fails.
+import { describe, expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { ValueError } from "../ops/errors.ts";
+import { evaluate } from "../tensor/evaluate.ts";
+import { full, ones, tensor, zeros } from "../tensor/creation.ts";
+import { map } from "../tensor/pytree.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { grad } from "../transform/derivatives.ts";
+import * as optim from "./index.ts";
+import type { Optimizer, Update } from "./optimizer.ts";
+
+interface Case {
+  readonly exported: string;
+  readonly make: () => Optimizer;
+  /** The same algorithm on one number, as PyTorch documents it: gradient, parameter, and memory kept between steps. */
+  readonly formula: (g: number, theta: number, memory: Record<string, number>) => number;
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  sgd: { exported: "sgd", make: () => optim.sgd({ learningRate: 0.1 }), formula: (g, theta) => theta - 0.1 * g },
+  "sgd with momentum and decay": {
+    exported: "sgd",
+    make: () => optim.sgd({ learningRate: 0.1, momentum: 0.9, weightDecay: 0.01 }),
+    formula(g, theta, memory) {
+      memory["v"] = 0.9 * (memory["v"] ?? 0) + g + 0.01 * theta;
+      return theta - 0.1 * memory["v"];
+    },
+  },
+  "sgd with Nesterov's momentum": {
+    exported: "sgd",
+    make: () => optim.sgd({ learningRate: 0.1, momentum: 0.8, nesterov: true }),
+    formula(g, theta, memory) {
+      memory["v"] = 0.8 * (memory["v"] ?? 0) + g;
+      return theta - 0.1 * (g + 0.8 * memory["v"]);
+    },
+  },
+  adam: {
+    exported: "adam",
+    make: () => optim.adam({ learningRate: 0.05, weightDecay: 0.001 }),
+    formula(gradient, theta, memory) {
+      const g = gradient + 0.001 * theta;
+      const t = (memory["t"] = (memory["t"] ?? 0) + 1);
+      memory["m"] = 0.9 * (memory["m"] ?? 0) + 0.1 * g;
+      memory["s"] = 0.999 * (memory["s"] ?? 0) + 0.001 * g * g;
+      return theta - (0.05 * (memory["m"] / (1 - 0.9 ** t))) / (Math.sqrt(memory["s"] / (1 - 0.999 ** t)) + 1e-8);
+    },
+  },
+};
+
+type Hyper = Record<string, Tensor>;
+const hyperTensors = (optimizer: Optimizer, dtype: "float32" | "float64"): Hyper =>
+  Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, tensor(value, { dtype })]));
+
+function update(optimizer: Optimizer, gradient: Tensor, { parameter, state }: Update, hyper: Hyper): Update {
+  const next = optimizer.update(gradient, parameter, state, hyper);
+  evaluate([next.parameter.node, ...Object.values(next.state).map((value) => value.node)]);
+  return next;
+}
+
+function start(optimizer: Optimizer, parameter: Tensor): Update {
+  return { parameter, state: optimizer.init(parameter) };
+}
+
+describe("optimizers", () => {
+  test("every exported one is in the battery", () => {
+    expect(new Set(Object.values(cases).map(({ exported }) => exported))).toEqual(new Set(Object.keys(optim)));
+  });
+});
+
+for (const [name, { make, formula }] of Object.entries(cases)) {
+  onEveryDevice(name, () => {
+    test("follows its formula for 50 steps", () => {
+      for (const [dtype, digits] of [["float64", 12], ["float32", 5]] as const) {
+        const optimizer = make();
+        const hyper = hyperTensors(optimizer, dtype);
+        const initial = [1.5, -0.3, 0.02];
+        const memories: Record<string, number>[] = initial.map(() => ({}));
+        let expected = initial;
+        let current = start(optimizer, tensor(initial, { dtype }));
+        for (let step = 0; step < 50; step++) {
+          const gradients = initial.map((_, index) => Math.sin(step + index) + 0.1);
+          current = update(optimizer, tensor(gradients, { dtype }), current, hyper);
+          expected = expected.map((theta, index) => formula(gradients[index]!, theta, memories[index]!));
+        }
+        expect(current.parameter.toArray()).toEqual(expected.map((value) => expect.closeTo(value, digits)));
+      }
+    });
+
+    test("keeps shapes, dtypes and the names of its state", () => {
+      const optimizer = make();
+      const before = start(optimizer, ones([2, 3]));
+      const after = update(optimizer, ones([2, 3]), before, hyperTensors(optimizer, "float32"));
+      const describeTree = (tree: Update): unknown => map({ parameter: tree.parameter, state: tree.state }, (t) => [t.shape, t.dtype]);
+      expect(describeTree(after)).toEqual(describeTree(before));
+    });
+
+    test("finds the minimum of a bowl", () => {
+      const optimizer = make();
+      const hyper = hyperTensors(optimizer, "float32");
+      let current = start(optimizer, tensor([2, -3]));
+      const bowl = (x: Tensor): Tensor => x.sub(0.5).square().mul(tensor([1, 3])).sum();
+      const before = bowl(current.parameter).item();
+      for (let step = 0; step < 60; step++) current = update(optimizer, grad(bowl)(current.parameter), current, hyper);
+      expect(bowl(current.parameter).item()).toBeLessThan(before / 5);
+    });
+
+    test("a derivative flows through an update to the learning rate", () => {
+      const optimizer = make();
+      const hyper = hyperTensors(optimizer, "float64");
+      const parameter = tensor([2, -3], { dtype: "float64" });
+      const after = (learningRate: Tensor): Tensor =>
+        optimizer.update(parameter.mul(2), parameter, optimizer.init(parameter), { ...hyper, learningRate }).parameter.square().sum();
+      const at = (value: number): number => after(tensor(value, { dtype: "float64" })).item();
+      expect(grad(after)(tensor(0.1, { dtype: "float64" })).item()).toBeCloseTo((at(0.1 + 1e-5) - at(0.1 - 1e-5)) / 2e-5, 6);
+    });
+
+    test("memory of what gets no gradient does not linger in subnormal numbers", () => {
+      const optimizer = make();
+      const hyper = hyperTensors(optimizer, "float32");
+      let current = start(optimizer, zeros([1]));
+      current = update(optimizer, full([1], 1e-36), current, hyper);
+      for (let step = 0; step < 40; step++) current = update(optimizer, zeros([1]), current, hyper);
+      for (const value of Object.values(current.state)) {
+        const [element] = value.dataSync();
+        expect(element === 0 || Math.abs(element!) > 1e-37).toBe(true);
+      }
+    });
+
+    test("a hyper-parameter can be changed, but not to nonsense", () => {
+      const { hyper } = make();
+      hyper["learningRate"] = 0.5;
+      expect(hyper["learningRate"]).toBe(0.5);
+      for (const wrong of [-1, NaN, Infinity]) expect(() => (hyper["learningRate"] = wrong)).toThrow(ValueError);
+      expect(hyper["learningRate"]).toBe(0.5);
+    });
+  });
+}
+
+describe("options", () => {
+  test("contradictions and values out of range are refused", () => {
+    expect(() => optim.sgd({ learningRate: 0.1, nesterov: true })).toThrow(/Nesterov's method without momentum/);
+    expect(() => optim.sgd({ learningRate: 0.1, momentum: 1 })).toThrow(/sgd: momentum is 1/);
+    expect(() => optim.adam({ beta2: 1 })).toThrow(ValueError);
+    expect(() => optim.adam({ epsilon: 0 })).toThrow(ValueError);
+    const plain = optim.sgd({ learningRate: 0.1 });
+    expect(() => (plain.hyper.momentum = 0.9)).toThrow(/make the optimizer with a momentum/);
+  });
+});
