@@ -2,6 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hypervolume, hypervolumeContributions } from "./hypervolume.ts";
+import { hypervolumeHistory } from "./hypervolume-history.ts";
+import { studyOf, trialOf } from "./study.fixture.ts";
 import { dominates, nonDominatedRanks, paretoFront } from "./pareto.ts";
 
 /** Volume of the union of boxes by inclusion and exclusion. */
@@ -75,4 +77,12 @@ test("the Pareto front is what nothing dominates; ranks peel it off", () => {
     const ranks = nonDominatedRanks(points);
     for (const [i, a] of points.entries()) for (const [j, b] of points.entries()) if (dominates(a, b)) expect(ranks[i]!).toBeLessThan(ranks[j]!);
   }));
+});
+
+test("the history of a study's hypervolume minds directions and feasibility", () => {
+  const trials = [[1, 1], [2, 3], [3, 2], [1, 9], [0, 5]].map((values, i) => trialOf(i, { values, constraints: { c: i === 3 ? 1 : 0 } }));
+  // minimise f0, maximise f1, reference (4, 0): boxes 3×1, then 2×3, 1×2 (dominated), infeasible, 4×5
+  const study = studyOf(trials, ["minimize", "maximize"]);
+  expect([...hypervolumeHistory(study, [4, 0])]).toEqual([3, 7, 7, 7, 20]);
+  expect(() => hypervolumeHistory(study, [4])).toThrow(/1 values; study "fixture" has 2/);
 });

@@ -7,6 +7,7 @@ export { pedAnova, type PedAnovaOptions } from "./ped-anova.ts";
 export { fanova, type FanovaOptions } from "./fanova.ts";
 export { dominates, nonDominatedRanks, paretoFront } from "./pareto.ts";
 export { hypervolume, hypervolumeContributions } from "./hypervolume.ts";
+export { hypervolumeHistory } from "./hypervolume-history.ts";
 export { plotContour, type ContourPlotOptions } from "./plots/contour.ts";
 export { plotEdf, type EdfPlotOptions } from "./plots/edf.ts";
 export { plotHistory, type HistoryPlotOptions } from "./plots/history.ts";

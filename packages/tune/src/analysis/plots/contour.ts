@@ -4,7 +4,7 @@ import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { ramp } from "./colours.ts";
 import { numericScale, parameterScale, shortNumber } from "./scale.ts";
-import { chosenParameters } from "./slice.ts";
+import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { element, mark, number } from "./svg.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
 
@@ -21,7 +21,8 @@ const BANDS = 12;
 const NODES = { columns: 73, rows: 55 };
 
 /** Contours over two parameters as an SVG file: dark is best, dots are trials. */
-export function plotContour(results: StudyResults, options: ContourPlotOptions): string {
+export function plotContour(study: StudyResults, options: ContourPlotOptions): string {
+  const results = withScalarParameters(study);
   const { objective = 0, log = false, x: xName, y: yName, ...size } = options;
   const name = objectiveName(results, objective);
   chosenParameters(results, [xName, yName]);
@@ -32,7 +33,7 @@ export function plotContour(results: StudyResults, options: ContourPlotOptions):
   const trials = rows.map((row) => row.trial);
   const [xAxis, yAxis] = [parameterScale(trials, xName), parameterScale(trials, yName)];
   const values = rows.map((row) => row.values[objective]!);
-  const height = numericScale(values, log, true);
+  const height = numericScale(values, log, { tight: true });
   const surface = smoothSurface(
     rows.map(({ trial }, i) => ({ x: xAxis.scale.place(xAxis.value(trial)), y: yAxis.scale.place(yAxis.value(trial)), value: height.place(values[i]!) })),
     NODES.columns,

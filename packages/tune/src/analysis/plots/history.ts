@@ -21,7 +21,7 @@ export function plotHistory(results: StudyResults, { objective = 0, log = false,
   return chart(
     {
       title: `Optimisation history of ${results.name}`,
-      x: { name: "trial", scale: linearScale(rows.map((row) => row.number)) },
+      x: { name: "trial", scale: linearScale(rows.map((row) => row.number), { integer: true }) },
       y: { name, scale: numericScale(rows.flatMap((row) => [row.value, row.best]), log) },
       legend: [
         { name, colour: category(5) },

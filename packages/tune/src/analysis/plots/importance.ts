@@ -12,7 +12,7 @@ export function plotImportance(results: StudyResults, options: ImportanceOptions
   return chart(
     {
       title: `Importance for ${objectiveName(results, options.objective ?? 0)} of ${results.name}`,
-      x: { name: options.method === "fanova" ? "share of variance (fANOVA)" : "share of importance (PED-ANOVA)", scale: linearScale([0, ...shares.map(([, share]) => share * 1.08)], true) },
+      x: { name: options.method === "fanova" ? "share of variance (fANOVA)" : "share of importance (PED-ANOVA)", scale: linearScale([0, ...shares.map(([, share]) => share * 1.08)], { tight: true }) },
       y: { name: "", scale: categoryScale(shares.map(([name]) => name)) },
       width: options.width ?? 760,
       height: options.height ?? 120 + 34 * shares.length,

@@ -35,7 +35,7 @@ export function plotIntermediateValues(results: StudyResults, { metric = results
   return chart(
     {
       title: `Intermediate values of ${results.name}`,
-      x: { name: "step", scale: linearScale(curves.flatMap(({ points }) => points.map((point) => point.step))) },
+      x: { name: "step", scale: linearScale(curves.flatMap(({ points }) => points.map((point) => point.step)), { integer: true }) },
       y: { name: metric, scale: numericScale(curves.flatMap(({ points }) => points.map((point) => point.value)), log) },
       legend: states.map((state) => ({ name: state.toLowerCase(), colour: STATE_COLOURS[state], shape: "line" })),
       ...size,

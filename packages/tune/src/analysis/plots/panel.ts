@@ -34,11 +34,11 @@ const CHARACTER = 6.4; // mean width of a character at 12 px
 const GRID = "#e6e6e6";
 const AXIS = "#555555";
 /** Longest tick label, in characters. */
-const TICK_LIMIT = 16;
+const TICK_LIMIT = 26;
 
 /** Width of the widest tick label. */
 export function tickWidth(scale: Scale): number {
-  return Math.max(0, ...scale.ticks.map((tick) => Math.min(TICK_LIMIT, tick.label.length))) * CHARACTER;
+  return scale.ticks.reduce((widest, tick) => Math.max(widest, Math.min(TICK_LIMIT, tick.label.length)), 0) * CHARACTER;
 }
 
 /** Space to the left of a plane for the ticks and the name of its y axis. */
@@ -74,7 +74,7 @@ export function panel(box: Box, x: Axis, y: Axis, draw: (plane: Plane) => readon
   }
   parts.push(...draw(plane));
   parts.push(element("path", { d: `M${number(box.left)} ${number(box.top)}V${number(bottom)}H${number(box.left + box.width)}`, fill: "none", stroke: AXIS }));
-  parts.push(label(box.left + box.width / 2, bottom + (tilt ? 56 : 37), x.name, { "text-anchor": "middle", "font-weight": "bold" }, Math.floor(box.width / 7)));
+  parts.push(label(box.left + box.width / 2, bottom + (tilt ? 58 : 37), x.name, { "text-anchor": "middle", "font-weight": "bold" }, Math.floor(box.width / 7)));
   if (y.name !== "") {
     const [cx, cy] = [box.left - tickWidth(y.scale) - 20, box.top + box.height / 2];
     parts.push(label(cx, cy, y.name, { "text-anchor": "middle", "font-weight": "bold", transform: `rotate(-90 ${number(cx)} ${number(cy)})` }, Math.floor(box.height / 7)));

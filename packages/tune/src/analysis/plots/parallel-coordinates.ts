@@ -4,7 +4,7 @@ import type { Size } from "./chart.ts";
 import { ramp } from "./colours.ts";
 import { colourBar, colourBarWidth } from "./panel.ts";
 import { numericScale, parameterScale, shortNumber, type Scale } from "./scale.ts";
-import { chosenParameters } from "./slice.ts";
+import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, element, escapeXml, label, line, polyline } from "./svg.ts";
 
 export interface ParallelCoordinatesOptions extends Size {
@@ -16,7 +16,8 @@ export interface ParallelCoordinatesOptions extends Size {
 }
 
 /** Parallel coordinates as an SVG file; a trial without a parameter has a gap there. */
-export function plotParallelCoordinates(results: StudyResults, options: ParallelCoordinatesOptions = {}): string {
+export function plotParallelCoordinates(study: StudyResults, options: ParallelCoordinatesOptions = {}): string {
+  const results = withScalarParameters(study);
   const { parameters, objective = 0, log = false, height = 460 } = options;
   const name = objectiveName(results, objective);
   const rows = completed(results).filter(({ values }) => Number.isFinite(values[objective]) && (!log || values[objective]! > 0));

@@ -1,6 +1,6 @@
 // Every figure is well-formed XML with finite coordinates, whatever the study holds; and shows what it should.
 import { describe, expect, test } from "vitest";
-import { categoricalDistribution, floatDistribution, intDistribution } from "../../space/distribution.ts";
+import { categoricalDistribution, floatDistribution, intDistribution, permutationDistribution, simplexDistribution, subsetDistribution } from "../../space/distribution.ts";
 import { randomStudy, studyOf, trialOf } from "../study.fixture.ts";
 import type { StudyResults } from "../results.ts";
 import { plotContour } from "./contour.ts";
@@ -10,6 +10,7 @@ import { plotImportance } from "./importance.ts";
 import { plotIntermediateValues } from "./intermediate.ts";
 import { plotParallelCoordinates } from "./parallel-coordinates.ts";
 import { plotPareto } from "./pareto.ts";
+import { withScalarParameters } from "./scalar-parameters.ts";
 import { linearScale, linearTicks, logScale, parameterScale, shortNumber } from "./scale.ts";
 import { plotSlice } from "./slice.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
@@ -134,11 +135,15 @@ describe("scales", () => {
   });
 
   test("log scales place decades evenly and tick them", () => {
-    const scale = logScale([1e-5, 1e-1], true);
+    const scale = logScale([1e-5, 1e-1], { tight: true });
     expect(scale.place(1e-3)).toBeCloseTo(0.5, 12);
     expect(scale.ticks.map((tick) => tick.label)).toEqual(["1e-5", "0.0001", "0.001", "0.01", "0.1"]);
-    expect(logScale([2, 7], true).ticks.map((tick) => tick.value)).toEqual([2, 3, 4, 5, 6]);
+    expect(logScale([2, 7], { tight: true }).ticks.map((tick) => tick.value)).toEqual([2, 3, 4, 5, 6]);
     expect(logScale([-1]).kind).toBe("linear");
+  });
+
+  test("integers are ticked at integers", () => {
+    expect(linearScale([1, 2, 3], { integer: true }).ticks.map((tick) => tick.label)).toEqual(["1", "2", "3"]);
   });
 
   test("one value stands in the middle", () => {
@@ -174,4 +179,16 @@ test("a plane is reproduced by the smooth surface, and its regions have the righ
 
 test("characters that XML forbids are dropped, others escaped", () => {
   expect(escapeXml("a\u0000\u001b\ud800b<&>\"😀")).toBe("ab&lt;&amp;&gt;&quot;😀");
+});
+
+test("parameters of several values get an axis per part", () => {
+  const wide = randomStudy({ s: subsetDistribution(["a", "b"]), p: permutationDistribution(["x", "y"]), m: simplexDistribution(2), f: floatDistribution(0, 1) }, () => 1, 5);
+  const [trial] = withScalarParameters(wide).trials;
+  expect(Object.keys(trial!.params)).toEqual(["s: a", "s: b", "p: x", "p: y", "m[0]", "m[1]", "f"]);
+  const original = wide.trials[0]!.params;
+  expect(trial!.params["s: a"]).toBe((original["s"] as string[]).includes("a") ? "yes" : "no");
+  expect(trial!.params["p: y"]).toBe((original["p"] as string[]).indexOf("y") + 1);
+  expect(trial!.params["m[1]"]).toBe((original["m"] as number[])[1]);
+  expectWellFormed(plotSlice(wide));
+  expectWellFormed(plotParallelCoordinates(wide));
 });

@@ -19,24 +19,34 @@ const TICKS = 6;
 /** Empty share of a scale at either end. */
 const MARGIN = 0.04;
 
-/** A linear scale over the finite values; `tight` leaves no margin. */
-export function linearScale(values: Iterable<number>, tight = false, ticks: number = TICKS): Scale {
+export interface ScaleOptions {
+  /** No margin at the ends; default false. */
+  readonly tight?: boolean;
+  /** How many ticks to aim at; default 6. */
+  readonly ticks?: number;
+  /** Ticks at integers only; default false. */
+  readonly integer?: boolean;
+}
+
+/** A linear scale over the finite values. */
+export function linearScale(values: Iterable<number>, { tight = false, ticks = TICKS, integer = false }: ScaleOptions = {}): Scale {
   let [low, high] = extent(values) ?? [0, 1];
   if (low === high) [low, high] = low === 0 ? [-1, 1] : [low - Math.abs(low) * 0.1, high + Math.abs(high) * 0.1];
   const margin = tight ? 0 : (high - low) * MARGIN;
   const [start, end] = [low - margin, high + margin];
-  return { kind: "linear", place: (value) => (value - start) / (end - start), ticks: linearTicks(start, end, ticks) };
+  return { kind: "linear", place: (value) => (value - start) / (end - start), ticks: linearTicks(start, end, ticks).filter(({ value }) => !integer || Number.isInteger(value)) };
 }
 
 /** A logarithmic scale over the positive finite values; linear when there are none. */
-export function logScale(values: Iterable<number>, tight = false, ticks: number = TICKS): Scale {
+export function logScale(values: Iterable<number>, options: ScaleOptions = {}): Scale {
+  const { tight = false, ticks = TICKS, integer = false } = options;
   const range = extent([...values].filter((value) => value > 0));
-  if (range === undefined) return linearScale([], tight, ticks);
+  if (range === undefined) return linearScale([], options);
   let [low, high] = [Math.log10(range[0]), Math.log10(range[1])];
   if (low === high) [low, high] = [low - 0.5, high + 0.5];
   const margin = tight ? 0 : (high - low) * MARGIN;
   const [start, end] = [low - margin, high + margin];
-  return { kind: "log", place: (value) => (Math.log10(value) - start) / (end - start), ticks: logTicks(start, end, ticks) };
+  return { kind: "log", place: (value) => (Math.log10(value) - start) / (end - start), ticks: logTicks(start, end, ticks).filter(({ value }) => !integer || Number.isInteger(value)) };
 }
 
 /** Equal places for named categories; the value is the index. */
@@ -45,8 +55,8 @@ export function categoryScale(names: readonly string[]): Scale {
 }
 
 /** A linear or logarithmic scale. */
-export function numericScale(values: Iterable<number>, log: boolean, tight = false, ticks: number = TICKS): Scale {
-  return log ? logScale(values, tight, ticks) : linearScale(values, tight, ticks);
+export function numericScale(values: Iterable<number>, log: boolean, options: ScaleOptions = {}): Scale {
+  return log ? logScale(values, options) : linearScale(values, options);
 }
 
 /** The axis of one parameter: its scale, and each trial's value on it (NaN where absent). */
@@ -57,6 +67,7 @@ export interface ParameterScale {
 
 /** Numbers on the parameter's own scale, anything else as categories. */
 export function parameterScale(trials: readonly FrozenTrial[], name: string, ticks: number = TICKS): ParameterScale {
+  const integer = trials.some((trial) => trial.distributions[name]?.kind === "int");
   const numbers: number[] = [];
   const categories = new Map<string, number>();
   let log = false;
@@ -74,7 +85,7 @@ export function parameterScale(trials: readonly FrozenTrial[], name: string, tic
   }
   if (numeric && numbers.length > 0)
     return {
-      scale: numericScale(numbers, log, false, ticks),
+      scale: numericScale(numbers, log, { ticks, integer }),
       value: (trial) => (typeof trial.params[name] === "number" ? trial.params[name] : Number.NaN),
     };
   return {

@@ -1,9 +1,9 @@
 // One panel per parameter: the objective against it, coloured by trial number so that one sees where the search went.
-import { ValueError } from "../../study/errors.ts";
-import { completed, objectiveName, parameterNames, type StudyResults } from "../results.ts";
+import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { ramp } from "./colours.ts";
 import { colourBar, colourBarWidth, leftMargin, panel } from "./panel.ts";
 import { linearScale, numericScale, parameterScale, shortNumber } from "./scale.ts";
+import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, mark } from "./svg.ts";
 
 export interface SlicePlotOptions {
@@ -18,12 +18,13 @@ const PANEL = { width: 240, height: 210 };
 const COLUMNS = 3;
 
 /** Objective against each parameter as an SVG file. */
-export function plotSlice(results: StudyResults, { parameters, objective = 0, log = false }: SlicePlotOptions = {}): string {
+export function plotSlice(study: StudyResults, { parameters, objective = 0, log = false }: SlicePlotOptions = {}): string {
+  const results = withScalarParameters(study);
   const name = objectiveName(results, objective);
   const rows = completed(results).filter(({ values }) => Number.isFinite(values[objective]) && (!log || values[objective]! > 0));
   const names = chosenParameters(results, parameters);
-  const y = numericScale(rows.map((row) => row.values[objective]!), log, false, 5);
-  const order = { name: "trial", scale: linearScale(rows.map((row) => row.trial.number), true, 5) };
+  const y = numericScale(rows.map((row) => row.values[objective]!), log, { ticks: 5 });
+  const order = { name: "trial", scale: linearScale(rows.map((row) => row.trial.number), { tight: true, ticks: 5, integer: true }) };
   const cell = { width: leftMargin(y) + PANEL.width + 12, height: PANEL.height + 78 };
   const columns = Math.min(COLUMNS, names.length);
   const panels = names.map((parameter, i) => {
@@ -41,13 +42,4 @@ export function plotSlice(results: StudyResults, { parameters, objective = 0, lo
   const width = columns * cell.width + 16 + colourBarWidth(order);
   const height = 48 + Math.ceil(names.length / COLUMNS) * cell.height + 4;
   return document(width, height, `Slices of ${results.name}`, [...panels, colourBar(columns * cell.width + 8, 48, PANEL.height, order, (place) => ramp(1 - place))]);
-}
-
-/** The given parameters, or all; an error names those there are. */
-export function chosenParameters(results: StudyResults, chosen: readonly string[] | undefined): string[] {
-  const known = parameterNames(results.trials);
-  if (known.length === 0) throw new ValueError(`Study "${results.name}" has no trial with parameters yet.`);
-  const missing = chosen?.find((parameter) => !known.includes(parameter));
-  if (missing !== undefined) throw new ValueError(`Study "${results.name}" has no parameter "${missing}"; it has ${known.join(", ")}.`);
-  return chosen === undefined ? known : [...chosen];
 }

@@ -29,10 +29,12 @@ export function number(value: number): string {
   return String(Math.round(value * 100) / 100);
 }
 
-/** A line of text; longer than `limit` characters it ends in … and shows the whole on hover. */
+/** A line of text; longer than `limit` characters its middle becomes … and it shows the whole on hover. */
 export function label(x: number, y: number, content: string, attributes: Attributes = {}, limit = 40): string {
   const cut = content.length > limit;
-  const shown = cut ? `${content.slice(0, Math.max(1, limit - 1))}…` : content;
+  // Names that share a prefix differ at their ends.
+  const head = Math.ceil((limit - 1) * 0.6);
+  const shown = cut ? `${content.slice(0, head)}…${content.slice(content.length - Math.max(0, limit - 1 - head))}` : content;
   return element("text", { x, y, ...attributes }, escapeXml(shown), cut ? element("title", {}, escapeXml(content)) : "");
 }
 

@@ -24,8 +24,8 @@ export function plotTimeline(results: StudyResults, { now, ...size }: TimelinePl
   return chart(
     {
       title: `Timeline of ${results.name}`,
-      x: { name: `${unit} since the first trial`, scale: linearScale([0, span / length], true) },
-      y: { name: "trial", scale: linearScale(trials.flatMap((trial) => [trial.number - 0.5, trial.number + 0.5]), true) },
+      x: { name: `${unit} since the first trial`, scale: linearScale([0, span / length], { tight: true }) },
+      y: { name: "trial", scale: linearScale(trials.flatMap((trial) => [trial.number - 0.5, trial.number + 0.5]), { tight: true, integer: true }) },
       legend: states.map((state) => ({ name: state.toLowerCase(), colour: STATE_COLOURS[state], shape: "bar" })),
       ...size,
     },
