@@ -4,7 +4,7 @@ import type { GraphNode } from "../ops/graph.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { BodyBuilder } from "./body.ts";
 import { coordinate, type IndexMap, identityMap, isIdentity } from "./index-map.ts";
-import { hasOwnKernel } from "./store.ts";
+import { canonical, hasOwnKernel } from "./store.ts";
 
 /** The stored nodes one kernel (for pad and concat: one group of kernels) produces. */
 export interface Cluster {
@@ -24,19 +24,25 @@ export function domainOf(node: GraphNode): readonly number[] {
 /** Finds what the kernel of `root` reads. */
 export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves: ReadonlySet<GraphNode>): Reads {
   const reads = new Map<GraphNode, boolean>();
+  // Merging reshapes and gather tables pass no map: any element may be read, behind reshapes too.
+  const homeOf = (node: GraphNode, map: IndexMap): GraphNode | undefined => {
+    const home = map.length === 0 ? canonical(node) : node;
+    return stored.has(node) || leaves.has(node) ? node : stored.has(home) || leaves.has(home) ? home : undefined;
+  };
   const builder = new BodyBuilder(root.shape.length, (node, map) => {
-    if (node === root || (!stored.has(node) && !leaves.has(node))) return undefined;
-    // Merging reshapes and gather tables pass no map: any element may be read.
+    const home = node === root ? undefined : homeOf(node, map);
+    if (home === undefined) return undefined;
     const identity = map.length === node.shape.length && isIdentity(map, node.shape, root.shape);
-    reads.set(node, (reads.get(node) ?? true) && identity);
-    return { kind: "buffer", buffer: node.id };
+    reads.set(home, (reads.get(home) ?? true) && identity);
+    return { kind: "buffer", buffer: home.id };
   });
   if (hasOwnKernel(root)) {
     // These kernels run over other coordinates than their output's, so nothing they read is "at the element".
-    const anywhere = new BodyBuilder(0, (node) => {
-      if (!stored.has(node) && !leaves.has(node)) return undefined;
-      reads.set(node, false);
-      return { kind: "buffer", buffer: node.id };
+    const anywhere = new BodyBuilder(0, (node, map) => {
+      const home = homeOf(node, map);
+      if (home === undefined) return undefined;
+      reads.set(home, false);
+      return { kind: "buffer", buffer: home.id };
     });
     for (const input of root.inputs) anywhere.value(input, input.shape.map(() => ({ offset: 0, strides: [] })));
     return reads;
