@@ -174,6 +174,13 @@ describe("sharing", () => {
     expect(bodies.filter((instruction) => instruction.op === "tanh")).toHaveLength(1);
   });
 
+  test("a reduction's epilogue reads it through a reshape, while others read it from memory", () => {
+    const a = x(4, 3);
+    const total = ops.reshape(ops.sum(ops.exp(a), [1]), [4, 1]);
+    const log = ops.log(total);
+    check({ inputs: [a], outputs: [ops.sub(a, ops.broadcast(log, [4, 3])), ops.div(a, ops.broadcast(total, [4, 3]))] });
+  });
+
   test("a product accumulates where its epilogue's result goes", () => {
     const [a, b] = [x(4, 6), x(6, 5)];
     const program = check({ inputs: [a, b], outputs: [ops.exp(ops.matmul(a, b))] });

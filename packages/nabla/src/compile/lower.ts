@@ -6,6 +6,7 @@ import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { BodyBuilder, type Leaf, registerType, type Resolve } from "./body.ts";
 import { type Cluster, clusterMap, domainOf } from "./fuse.ts";
 import { coordinate, type IndexMap, isIdentity } from "./index-map.ts";
+import { canonical } from "./store.ts";
 
 /** Names of buffers, as the lowering sees them. */
 export interface Buffers {
@@ -63,7 +64,8 @@ function resolver(cluster: Cluster, buffers: Buffers, domain: readonly number[],
   const own = new Set(cluster.roots);
   return (node, map): Leaf => {
     if (node === accumulator && isIdentity(map, node.shape, domain)) return { kind: "accumulator", index: 0 };
-    if (own.has(node)) return undefined;
+    // A reshape of one of them leads to it: its memory is not written yet, if it has any.
+    if (own.has(canonical(node))) return undefined;
     const buffer = buffers.find(node);
     return buffer === undefined ? undefined : { kind: "buffer", buffer };
   };

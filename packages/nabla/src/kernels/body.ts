@@ -56,14 +56,14 @@ export class BodyEmitter {
     this.options = options;
     this.coordinates = new Array<undefined>(options.depths.length).fill(undefined);
     this.vectorDepth = options.depths[options.vectorAxis] ?? 0;
-    for (const { access } of options.stores) this.declare(access);
+    for (const { access } of options.stores) this.declareAccess(access);
     for (const instruction of options.body) {
-      if (instruction.op === "load") this.declare(instruction.access);
+      if (instruction.op === "load") this.declareAccess(instruction.access);
       this.place(instruction);
     }
   }
 
-  private declare(access: Access): void {
+  private declareAccess(access: Access): void {
     const key = pointerKey(access);
     const known = this.pointers.get(key);
     const offset = Math.min(access.offset, known?.offset ?? Infinity);
