@@ -1,6 +1,6 @@
 // Nested JavaScript arrays ↔ flat row-major data, with every way to be malformed named.
 // Numbers are stored as their dtype says or refused: nothing is silently truncated.
-import { type DType, hostArray, isFloating, type TypedArray } from "../ops/dtype.ts";
+import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 
@@ -31,21 +31,36 @@ export function dtypeOfNested(values: NestedArray): DType {
 /** Flattens `values` into `dtype`. */
 export function flattenNested(values: NestedArray, shape: Shape, dtype: DType): TypedArray {
   const data = hostArray(dtype, sizeOf(shape));
+  const range = integerRange[dtype];
+  const position: number[] = [];
   let next = 0;
-  const visit = (value: NestedArray | undefined, axis: number, path: string): void => {
+  const visit = (value: NestedArray | undefined, axis: number): void => {
     if (axis === shape.length) {
-      if (typeof value !== "number" && typeof value !== "boolean") throw notANumber(value, path, shape);
-      data[next++] = checkedElement(Number(value), dtype, path);
+      if (typeof value !== "number" && typeof value !== "boolean") throw notANumber(value, pathOf(position), shape);
+      const element = Number(value);
+      if (range !== undefined) requireInteger(element, dtype, range, position);
+      data[next++] = element;
       return;
     }
     if (!isArray(value) || value.length !== shape[axis]) {
       const found = isArray(value) ? `has ${value.length} entries` : `is ${describe(value)}`;
-      throw new ShapeError(`tensor: ragged array: values${path} ${found} where ${shape[axis]} were expected (shape ${formatShape(shape)}).`, "Make all rows of an axis equally long.");
+      throw new ShapeError(
+        `tensor: ragged array: values${pathOf(position.slice(0, axis))} ${found} where ${shape[axis]} were expected (shape ${formatShape(shape)}).`,
+        "Make all rows of an axis equally long.",
+      );
     }
-    for (let index = 0; index < value.length; index++) visit(value[index], axis + 1, `${path}[${index}]`);
+    for (let index = 0; index < value.length; index++) {
+      position[axis] = index;
+      visit(value[index], axis + 1);
+    }
   };
-  visit(values, 0, "");
+  visit(values, 0);
   return data;
+}
+
+/** `[2][0]`. */
+function pathOf(position: readonly number[]): string {
+  return position.map((index) => `[${index}]`).join("");
 }
 
 function notANumber(value: unknown, path: string, shape: Shape): Error {
@@ -58,25 +73,26 @@ function describe(value: unknown): string {
   return value === null || value === undefined || typeof value === "number" || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
 }
 
-const integerRange: { readonly [D in DType]?: readonly [number, number] } = {
+/** The integers a dtype holds; floating dtypes hold every number. */
+const integerRange: { readonly [D in DType]?: readonly [least: number, greatest: number] } = {
   int32: [-(2 ** 31), 2 ** 31 - 1],
   uint8: [0, 255],
   bool: [0, 1],
 };
 
-function checkedElement(value: number, dtype: DType, path: string): number {
-  const range = integerRange[dtype];
-  if (range !== undefined && (!Number.isInteger(value) || value < range[0] || value > range[1])) {
-    throw new ValueError(`tensor: values${path} is ${value}, which ${dtype} cannot hold.`, `Pass integers from ${range[0]} to ${range[1]}, or another dtype.`);
+function requireInteger(value: number, dtype: DType, [least, greatest]: readonly [number, number], position: readonly number[]): void {
+  if (!Number.isInteger(value) || value < least || value > greatest) {
+    throw new ValueError(`tensor: values${pathOf(position)} is ${value}, which ${dtype} cannot hold.`, `Pass integers from ${least} to ${greatest}, or another dtype.`);
   }
-  return value;
 }
 
-/** Typed data as `dtype`, checked where the conversion could lose a value; the same array if it is that dtype already. */
+/** Typed data as `dtype`, checked where the conversion could lose a value. */
 export function convertData(data: ArrayLike<number>, dtype: DType): TypedArray {
   const converted = hostArray(dtype, data.length);
+  const range = integerRange[dtype];
   for (let index = 0; index < data.length; index++) {
-    converted[index] = isFloating(dtype) ? data[index]! : checkedElement(data[index]!, dtype, `[${index}]`);
+    if (range !== undefined) requireInteger(data[index]!, dtype, range, [index]);
+    converted[index] = data[index]!;
   }
   return converted;
 }

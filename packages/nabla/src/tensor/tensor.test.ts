@@ -273,6 +273,7 @@ onEveryDevice("reading", () => {
     expect(() => x.add(1)).toThrow(LifetimeError);
     expect(() => sum.item()).toThrow(LifetimeError);
     expect(String(x)).toBe("tensor(disposed)");
+    expect(String(sum)).toBe("tensor(lost, shape=[], dtype=float32)");
   });
 
   test("an operation that changes nothing gives a tensor of its own", () => {

@@ -469,9 +469,15 @@ export class Tensor {
     const { node } = this;
     const description = `shape=${formatShape(node.shape)}, dtype=${node.dtype}`;
     if (isTraced(node)) return `tensor(traced, ${description})`;
-    evaluate([node]);
-    if (!storageOf(node).device.synchronous) return `tensor(${description})`;
-    return formatTensor(this.dataSync(), node.shape, node.dtype);
+    try {
+      evaluate([node]);
+      if (!storageOf(node).device.synchronous) return `tensor(${description})`;
+      return formatTensor(this.dataSync(), node.shape, node.dtype);
+    } catch (error) {
+      // Printing never throws, e.g. on a value whose inputs were disposed.
+      if (error instanceof LifetimeError) return `tensor(lost, ${description})`;
+      throw error;
+    }
   }
 
   // ── lifetime ──
