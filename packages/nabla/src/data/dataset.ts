@@ -4,6 +4,7 @@ import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { tensor } from "../tensor/creation.ts";
+import { evaluate } from "../tensor/evaluate.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Key, key as keyOf, permutation, foldIn } from "../random/index.ts";
 
@@ -107,18 +108,19 @@ function dtypeOf(data: TypedArray): DType {
 
 function gatherRows({ data, shape, scale }: Column, rows: ArrayLike<number>): Tensor {
   const size = sizeOf(shape);
-  const dtype = scale === undefined ? dtypeOf(data) : "float32";
-  const out = hostArray(dtype, rows.length * size);
-  const table = scale === undefined ? undefined : Float32Array.from({ length: 256 }, (_, byte) => (byte - scale.mean) / scale.deviation);
+  const dtype = dtypeOf(data);
+  const gathered = hostArray(dtype, rows.length * size);
   for (let i = 0; i < rows.length; i++) {
     const begin = rows[i]! * size;
-    if (table === undefined) {
-      out.set(data.subarray(begin, begin + size), i * size);
-    } else {
-      for (let j = 0, at = i * size; j < size; j++, at++) out[at] = table[data[begin + j]!]!;
-    }
+    gathered.set(data.subarray(begin, begin + size), i * size);
   }
-  return tensor(out, { dtype, shape: [rows.length, ...shape] });
+  const raw = tensor(gathered, { dtype, shape: [rows.length, ...shape] });
+  if (scale === undefined) return raw;
+  // Bytes travel to the device and become numbers there.
+  const scaled = raw.cast("float32").sub(scale.mean).div(scale.deviation);
+  evaluate([scaled.node]);
+  raw.dispose();
+  return scaled;
 }
 
 /** Batches of a {@link Dataset}; iterate it once an epoch. */
