@@ -5,7 +5,6 @@ import type { DType } from "../ops/dtype.ts";
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
 import { flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
-import { canonical } from "./store.ts";
 
 /** The register a dtype is computed in. */
 export function registerType(dtype: DType): RegisterType {
@@ -119,7 +118,7 @@ export class BodyBuilder {
   #gather(node: AnyNode, map: IndexMap): number {
     const [table, indices] = node.inputs as readonly [GraphNode, GraphNode];
     const row = this.value(indices, map.slice(0, indices.shape.length));
-    const leaf = this.#resolve(canonical(table), []);
+    const leaf = this.#resolve(table, []);
     if (leaf?.kind !== "buffer") throw new Error("gather must read a stored table.");
     const [rowStride, ...inner] = rowMajorStrides(table.shape);
     const rest = flatten(map.slice(indices.shape.length), inner, this.#rank);

@@ -401,6 +401,11 @@ interface Depth {
 
 /** Lowers a product for `target`; `blocking` is for measuring. */
 export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking = defaultBlocking): LoweredKernel {
+  if (kernel.m * kernel.n * sizeOf(kernel.batch) === 0) {
+    const f = new FunctionBuilder("gemm");
+    for (const name of ["args", "start", "end", "scratch"]) f.parameter(name);
+    return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
+  }
   const plan = new Plan(kernel, target, blocking);
   return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, scratchBytes: plan.scratch.bytes };
 }
