@@ -40,6 +40,65 @@ function calleesOf(statements: readonly Statement[]): IrFunction[] {
   });
 }
 
+/** How often `statements` mention each vector local, and whether the first mention sets it. */
+function vectorMentions(statements: readonly Statement[]): Map<Local, { count: number; readonly setFirst: boolean }> {
+  const mentions = new Map<Local, { count: number; readonly setFirst: boolean }>();
+  const mention = (local: Local, setFirst: boolean): void => {
+    if (local.lanes === 1) return;
+    const known = mentions.get(local);
+    if (known === undefined) mentions.set(local, { count: 1, setFirst });
+    else known.count++;
+  };
+  const expr = (value: Expr): void => {
+    if (value.op === "get") mention(value.local, false);
+    for (const operand of operandsOf(value)) expr(operand);
+  };
+  const block = (body: readonly Statement[]): void => {
+    for (const statement of body) {
+      switch (statement.op) {
+        case "set":
+          expr(statement.value);
+          mention(statement.local, true);
+          break;
+        case "store":
+          expr(statement.value);
+          break;
+        case "loop":
+          block(statement.body);
+          break;
+        case "if":
+          expr(statement.condition);
+          block(statement.then);
+          block(statement.otherwise);
+          break;
+        case "call":
+          break;
+      }
+    }
+  };
+  block(statements);
+  return mentions;
+}
+
+function operandsOf(expr: Expr): readonly Expr[] {
+  switch (expr.op) {
+    case "unary":
+    case "splat":
+    case "extract":
+      return [expr.a];
+    case "binary":
+    case "shuffle":
+      return [expr.a, expr.b];
+    case "madd":
+    case "nmadd":
+      return [expr.a, expr.b, expr.c];
+    case "select":
+      return [expr.mask, expr.a, expr.b];
+    default:
+      return [];
+  }
+}
+
 /** How a value of `kind` and `lanes` is named in instructions: f32, f64x2, … Masks are i32, i32x4 or (two lanes) f64x2 bits. */
 type Form = "f32" | "f64" | "i32" | "f32x4" | "f64x2" | "i32x4";
 
@@ -83,11 +142,13 @@ class FunctionPrinter {
   private readonly constants = new Map<string, number>();
   private readonly localIndices = new Map<Local, number>();
   private readonly locals: ValueType[] = [];
+  private readonly mentions: ReturnType<typeof vectorMentions>;
 
   constructor(fn: IrFunction, functionIndices: ReadonlyMap<IrFunction, number>, features: WasmFeatures) {
     this.fn = fn;
     this.functionIndices = functionIndices;
     this.features = features;
+    this.mentions = vectorMentions(fn.body);
     fn.parameters.forEach((parameter, index) => this.localIndices.set(parameter, index));
   }
 
@@ -180,10 +241,23 @@ class FunctionPrinter {
     }
     code.loop();
     this.statements(body);
+    this.forget(body);
     code.localGet(index).i32Const(step).op("i32.add").localTee(index);
     pushEnd();
     code.op("i32.lt_s").branchIf(0).op("end");
     if (!known) code.op("end");
+  }
+
+  /**
+   * Clears the vectors that live within one turn of a loop. V8 carries every local that a loop sets to its next turn,
+   * and takes that for a use of each half of a pair of vectors, which then do not pay for being fused.
+   */
+  private forget(body: readonly Statement[]): void {
+    for (const [local, { count, setFirst }] of vectorMentions(body)) {
+      if (!setFirst || count !== this.mentions.get(local)!.count) continue;
+      this.constant("i32", 4, 0);
+      this.code.localSet(this.indexOf(local));
+    }
   }
 
   private loopEnd(end: Expr, counter: Local): () => void {
