@@ -53,7 +53,12 @@ export interface RunningMean {
   readonly weight: Tensor;
 }
 
-/** The mean of nothing yet. */
+/**
+ * The mean of nothing yet.
+ *
+ * @example
+ * emptyMean().weight.item(); // 0
+ */
 export function emptyMean(): RunningMean {
   return { total: zeros([]), weight: zeros([]) };
 }

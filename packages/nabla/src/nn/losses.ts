@@ -46,7 +46,12 @@ export function requireLabels(labels: ArrayLike<number>, classes: number): void 
   }
 }
 
-/** Mean of (outputs − targets)². */
+/**
+ * Mean of (outputs − targets)².
+ *
+ * @example
+ * meanSquaredError(tensor([1, 2]), tensor([1, 4])).item(); // 2
+ */
 export function meanSquaredError(outputs: Tensor, targets: Tensor): Tensor {
   requireFloatingPair("meanSquaredError", outputs, targets);
   return outputs.sub(targets).square().mean();

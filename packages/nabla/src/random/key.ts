@@ -75,7 +75,12 @@ export function seed(value: number): void {
   generator = key(value);
 }
 
-/** The next key of the default generator. */
+/**
+ * The next key of the default generator.
+ *
+ * @example
+ * uniform(nextKey(), [2]).shape; // [2]
+ */
 export function nextKey(): Key {
   const [next, drawn] = split(generator, 2);
   generator = next;

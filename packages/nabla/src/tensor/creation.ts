@@ -90,27 +90,52 @@ export function full(shape: Shape, value: number, dtype: DType = "float32"): Ten
   return new Tensor(broadcastTo(element, shape));
 }
 
-/** All zeros. */
+/**
+ * All zeros.
+ *
+ * @example
+ * zeros([2]).toArray(); // [0, 0]
+ */
 export function zeros(shape: Shape, dtype: DType = "float32"): Tensor {
   return full(shape, 0, dtype);
 }
 
-/** All ones. */
+/**
+ * All ones.
+ *
+ * @example
+ * ones([2]).toArray(); // [1, 1]
+ */
 export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
   return full(shape, 1, dtype);
 }
 
-/** Zeros of `like`'s shape and dtype. */
+/**
+ * Zeros of `like`'s shape and dtype.
+ *
+ * @example
+ * zerosLike(tensor([1, 2])).toArray(); // [0, 0]
+ */
 export function zerosLike(like: Tensor): Tensor {
   return zeros(like.shape, like.dtype);
 }
 
-/** Ones of `like`'s shape and dtype. */
+/**
+ * Ones of `like`'s shape and dtype.
+ *
+ * @example
+ * onesLike(tensor([5, 6])).toArray(); // [1, 1]
+ */
 export function onesLike(like: Tensor): Tensor {
   return ones(like.shape, like.dtype);
 }
 
-/** `value` everywhere, in `like`'s shape and dtype. */
+/**
+ * `value` everywhere, in `like`'s shape and dtype.
+ *
+ * @example
+ * fullLike(tensor([5, 6]), 3).toArray(); // [3, 3]
+ */
 export function fullLike(like: Tensor, value: number): Tensor {
   return full(like.shape, value, like.dtype);
 }
