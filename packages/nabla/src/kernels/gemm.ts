@@ -3,7 +3,7 @@
 import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel } from "./kernel.ts";
-import { type LayoutA, type LayoutB, type Precision, copyTile, microKernel } from "./microkernel.ts";
+import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel } from "./microkernel.ts";
 import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
 import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
@@ -61,6 +61,10 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
 /** Above this many tiles of rows it pays to pack B. */
 const unpackedRowTiles = 2;
 
+/** Up to this many rows, sums over contiguous k go by dot products of so many columns at once. */
+const dotRows = 3;
+const dotColumns = 4;
+
 /** Everything decided before code is written. */
 class Plan {
   readonly kernel: GemmKernel;
@@ -75,6 +79,8 @@ class Plan {
   readonly panels: number;
   /** Columns of the last panel when it is not full, and its vectors. */
   readonly edge: { readonly columns: number; readonly vectors: number } | undefined;
+  /** Few rows of operands that are contiguous along k: dot products in place, without blocks. */
+  readonly dot: boolean;
   readonly layoutA: LayoutA;
   readonly layoutB: LayoutB;
   readonly splitRows: boolean;
@@ -97,16 +103,18 @@ class Plan {
     this.rows = evenTiles(m, 6);
     const panelKind = { lanes, pairs: target.tileColumns > 2 * target.lanes };
     this.vectors = panelVectors(n, vectorsOf(this.rows.big, target), panelKind);
-    this.panelWidth = this.vectors * lanes;
+    this.dot = m <= dotRows && this.a?.kStride === this.bytes && this.b?.kStride === this.bytes && this.b.layout === "k";
+    this.panelWidth = this.dot ? dotColumns : this.vectors * lanes;
     this.panels = Math.ceil(n / this.panelWidth);
     const rest = n % this.panelWidth;
     this.edge = rest === 0 ? undefined : { columns: rest, vectors: panelVectors(rest, this.vectors, panelKind) };
 
-    this.layoutA = layoutOfA(this.a, n, blocking);
-    this.layoutB = this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles ? "rows" : "packed";
+    this.layoutA = this.dot ? "rows" : layoutOfA(this.a, n, blocking);
+    this.layoutB = this.dot || (this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles) ? "rows" : "packed";
     this.splitRows = this.rows.count > 1 && (m >= n || this.panels === 1);
 
-    this.kBlock = Math.max(4, roundUp(Math.ceil(k / Math.max(1, Math.ceil(k / blocking.kc))), 4));
+    const depths = this.dot ? 1 : Math.max(1, Math.ceil(k / blocking.kc));
+    this.kBlock = Math.max(4, roundUp(Math.ceil(k / depths), 4));
     this.tileBlock = Math.min(this.rows.count, Math.max(1, Math.floor(blocking.mc / this.rows.big)));
     this.panelBlock = Math.min(this.panels, Math.max(1, Math.floor(blocking.nc / this.panelWidth)));
   }
@@ -137,10 +145,10 @@ class Plan {
   get scratch(): { readonly b: number; readonly tile: number; readonly computedA: number; readonly computedB: number; readonly bytes: number } {
     const blockA = this.tileBlock * this.rows.big * this.depth * this.bytes;
     const blockB = this.panelBlock * this.panelWidth * this.depth * this.bytes;
-    const packedB = this.layoutB === "packed" || this.edge !== undefined;
+    const packedB = !this.dot && (this.layoutB === "packed" || this.edge !== undefined);
     const b = this.layoutA === "packed" ? roundUp(blockA + packSlack, 64) : 0;
     const tile = b + (packedB ? roundUp(blockB + packSlack, 64) : 0);
-    const computedA = tile + (this.edge === undefined ? 0 : roundUp(this.rows.big * this.panelWidth * this.bytes, 64));
+    const computedA = tile + (this.edge === undefined || this.dot ? 0 : roundUp(this.rows.big * this.panelWidth * this.bytes, 64));
     const computedB = computedA + (this.a === undefined ? roundUp(blockA, 64) : 0);
     return { b, tile, computedA, computedB, bytes: computedB + (this.b === undefined ? roundUp(blockB, 64) : 0) };
   }
@@ -235,7 +243,7 @@ class GemmWriter {
       this.blocks("k0", [i32(0), i32(Math.max(1, k))], Math.max(1, k), plan.kBlock, ([k0, k1]) => {
         const single = k <= plan.kBlock;
         const depth: Depth = { k0, kc: single ? i32(k) : f.let("kc", sub(k1, k0)), last: single ? undefined : binary("eq", k1, i32(k)) };
-        this.packB(operands, panelBlock, depth);
+        if (!plan.dot) this.packB(operands, panelBlock, depth);
         this.blocks("tile", tiles, plan.rows.count, plan.tileBlock, (tileBlock) => this.multiplyBlock(operands, tileBlock, panelBlock, depth));
       });
     });
@@ -323,7 +331,8 @@ class GemmWriter {
       const row = f.let("row", rowOf(tiling, tile));
       const strip = f.let("strip", this.stripA(operands, row, firstRow, depth));
       const rowC = f.let("rowC", add(operands.c, mul(row, kernel.n * bytes)));
-      const multiply = (rows: number): void => this.multiplyStrip(operands, rows, strip, rowC, panels, depth);
+      const multiply = (rows: number): void =>
+        plan.dot ? this.dotStrip(operands, rows, strip, rowC, panels) : this.multiplyStrip(operands, rows, strip, rowC, panels, depth);
       const big = binary("lt", tile, i32(tiling.bigCount));
       if (tiling.count === tiling.bigCount) multiply(tiling.big);
       else f.if(big, () => multiply(tiling.big), () => multiply(tiling.big - 1));
@@ -346,6 +355,19 @@ class GemmWriter {
     const { plan } = this;
     if (plan.layoutA === "packed") return add(this.scratch, mul(mul(sub(row, firstRow), kc), plan.bytes));
     return add(add(a, mul(row, plan.a!.laneStride)), mul(k0, plan.a!.kStride));
+  }
+
+  private dotStrip({ b }: Operands, rows: number, strip: Expr, rowC: Expr, [start, end]: Range): void {
+    const { f, plan } = this;
+    const { precision, bytes, fullPanels, panelWidth, kernel, edge } = plan;
+    const [strideA, strideB] = [plan.a!.laneStride, plan.b!.laneStride];
+    const dots = (panel: Expr, columns: number): void => {
+      const from = add(b, mul(panel, panelWidth * strideB));
+      const c = add(rowC, mul(panel, panelWidth * bytes));
+      f.call(dotKernel(precision, rows, columns), strip, from, c, i32(kernel.n * bytes), i32(kernel.k), i32(strideA), i32(strideB));
+    };
+    f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => dots(panel, panelWidth));
+    if (edge !== undefined) f.if(binary("gt", end, i32(fullPanels)), () => dots(i32(fullPanels), edge.columns));
   }
 
   private multiplyStrip({ b }: Operands, rows: number, strip: Expr, rowC: Expr, [start, end]: Range, { k0, kc, last }: Depth): void {

@@ -1,6 +1,6 @@
 // The inner loop of a matrix product: a tile of C kept in registers while K runs (Goto and van de Geijn 2008, BLIS).
 // Everything about the shape but the tile is a parameter, so all products of a program share these functions.
-import { FunctionBuilder, add, constant, get, i32, load, loadSplat, madd, mul, cellBytes, binary } from "./build.ts";
+import { FunctionBuilder, add, constant, extract, get, i32, load, loadSplat, madd, mul, cellBytes, binary } from "./build.ts";
 import type { Expr, IrFunction, Local } from "./ir.ts";
 
 /** Element type and vector length of a product. */
@@ -96,6 +96,68 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
     tile.forEach((rowC, row) =>
       rowC.forEach((accumulator, vector) => f.store(cell, get(pointersC[row]!), get(accumulator), vector * vectorBytes)),
     );
+    return f.finish();
+  });
+}
+
+/**
+ * C[rows, columns] ← A·B where both are contiguous along k: dot products, for too few rows to pay for packing B.
+ * Parameters: a, b, c, cStride, kc, aStride, bStride (bytes between rows of A and C, and between columns of B).
+ */
+export function dotKernel({ cell, lanes }: Precision, rows: number, columns: number): IrFunction {
+  return shared(`dot_${cell}_${rows}x${columns}`, (name) => {
+    const bytes = cellBytes[cell];
+    const vectorBytes = bytes * lanes;
+    // Two chains for each sum hide the latency of the addition where registers allow.
+    const chains = rows === 1 ? 2 : 1;
+    const f = new FunctionBuilder(name);
+    const [a, b, c, cStride, kc, aStride, bStride] = [
+      f.parameter("a"), f.parameter("b"), f.parameter("c"), f.parameter("cStride"), f.parameter("kc"), f.parameter("aStride"), f.parameter("bStride"),
+    ];
+    const pointersA = Array.from({ length: rows }, (_, row) => f.variable(`a${row}`, add(a, mul(aStride, row))));
+    const pointersB = Array.from({ length: columns }, (_, column) => f.variable(`b${column}`, add(b, mul(bStride, column))));
+    const sums = pointersA.map((_, row) =>
+      pointersB.map((_unused, column) =>
+        Array.from({ length: chains }, (_chain, chain) => f.variable(`s${row}_${column}_${chain}`, constant(cell, 0, lanes))),
+      ),
+    );
+    const advance = (step: number): void => {
+      for (const pointer of [...pointersA, ...pointersB]) f.set(pointer, add(get(pointer), step * bytes));
+    };
+    const step = chains * lanes;
+    const whole = f.let("whole", binary("and", kc, -step));
+    f.loop("k", 0, whole, step, () => {
+      for (let chain = 0; chain < chains; chain++) {
+        const vectorsA = pointersA.map((pointer, row) => f.let(`va${row}`, load(cell, get(pointer), chain * vectorBytes, lanes)));
+        pointersB.forEach((pointer, column) => {
+          const vectorB = f.let("vb", load(cell, get(pointer), chain * vectorBytes, lanes));
+          vectorsA.forEach((vectorA, row) => {
+            const sum = sums[row]![column]![chain]!;
+            f.set(sum, madd(vectorA, vectorB, get(sum)));
+          });
+        });
+      }
+      advance(step);
+    });
+    const totals = sums.map((row) =>
+      row.map((parts) => {
+        const [first, second] = parts;
+        const sum = f.let("sum", second === undefined ? get(first!) : binary("add", get(first!), get(second)));
+        let folded = Array.from({ length: lanes }, (_, lane) => extract(sum, lane));
+        while (folded.length > 1) folded = Array.from({ length: folded.length / 2 }, (_, pair) => binary("add", folded[2 * pair]!, folded[2 * pair + 1]!));
+        return f.variable("total", folded[0]!);
+      }),
+    );
+    f.loop("k", whole, kc, 1, () => {
+      totals.forEach((row, r) =>
+        row.forEach((total, column) => f.set(total, madd(load(cell, get(pointersA[r]!)), load(cell, get(pointersB[column]!)), get(total)))),
+      );
+      advance(1);
+    });
+    totals.forEach((row, r) => {
+      const pointer = f.let("row", add(c, mul(cStride, r)));
+      row.forEach((total, column) => f.store(cell, pointer, get(total), column * bytes));
+    });
     return f.finish();
   });
 }
