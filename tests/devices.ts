@@ -3,10 +3,12 @@
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import type { Device } from "../packages/nabla/src/devices/device.ts";
 import { ReferenceDevice } from "../packages/nabla/src/devices/reference/device.ts";
+import { WasmDevice } from "../packages/nabla/src/devices/wasm/device.ts";
 import { setDefaultDevice } from "../packages/nabla/src/tensor/storage.ts";
 
 export const devices: readonly { readonly name: string; readonly make: () => Device }[] = [
   { name: "reference", make: () => new ReferenceDevice() },
+  { name: "wasm", make: () => new WasmDevice({ threads: 1 }) },
 ];
 
 /** Describes `body` once for each device, which is the default device while its tests run. */
