@@ -1,8 +1,8 @@
 // Kernel bodies: an expression of the graph written as scalar instructions over a kernel's coordinates.
 // What is stored elsewhere is loaded; everything between is computed in registers, once.
-import type { Access, Instruction, RegisterType } from "../kernels/kernel.ts";
+import { type Access, type BinaryOp, binaryOps, type Instruction, type RegisterType, type UnaryOp, unaryOps } from "../kernels/kernel.ts";
 import type { DType } from "../ops/dtype.ts";
-import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import type { AnyNode, GraphNode, OpName } from "../ops/graph.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
 import { flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
 
@@ -20,7 +20,8 @@ export type Leaf =
 /** Resolves a node read through `map`. */
 export type Resolve = (node: GraphNode, map: IndexMap) => Leaf;
 
-type WithoutType = { readonly [key: string]: unknown; readonly op: Instruction["op"] };
+const isUnary = (op: OpName): op is UnaryOp => (unaryOps as readonly OpName[]).includes(op);
+const isBinary = (op: OpName): op is BinaryOp => (binaryOps as readonly OpName[]).includes(op);
 
 /** Builds one body; the same expression is written once. */
 export class BodyBuilder {
@@ -75,6 +76,8 @@ export class BodyBuilder {
     if (leaf?.kind === "accumulator") return this.#emit({ op: "accumulator", type, index: leaf.index });
     if (isMovement(node)) return this.#move(node as MovementNode, map);
     const input = (index: number): number => this.value(node.inputs[index]!, map);
+    if (isUnary(node.op)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0) });
+    if (isBinary(node.op)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0), b: input(1) });
     switch (node.op) {
       case "constant":
         return this.#emit({ op: "constant", type, value: node.params.value });
@@ -84,12 +87,6 @@ export class BodyBuilder {
         return input(0);
       case "cast":
         return this.#cast(node.inputs[0]!.dtype, node.dtype, input(0));
-      case "neg": case "abs": case "sign": case "floor": case "exp": case "log": case "sqrt": case "sin": case "cos":
-      case "tanh": case "sigmoid": case "relu": case "logicalNot":
-        return this.#wrapped(node.dtype, { op: node.op, type, a: input(0) });
-      case "add": case "sub": case "mul": case "div": case "pow": case "maximum": case "minimum":
-      case "equal": case "less": case "lessEqual": case "logicalAnd": case "logicalOr":
-        return this.#wrapped(node.dtype, { op: node.op, type, a: input(0), b: input(1) });
       case "select":
         return this.#emit({ op: "select", type, condition: input(0), a: input(1), b: input(2) });
       case "gather":
@@ -135,7 +132,7 @@ export class BodyBuilder {
   }
 
   /** uint8 is computed in int32 and keeps its low byte. */
-  #wrapped(dtype: DType, instruction: Instruction & WithoutType): number {
+  #wrapped(dtype: DType, instruction: Instruction): number {
     const value = this.#emit(instruction);
     return dtype === "uint8" ? this.#emit({ op: "cast", type: "int32", a: value, wrap: "uint8" }) : value;
   }

@@ -18,11 +18,16 @@ export interface Access {
   readonly indirect?: { readonly row: number; readonly stride: number; readonly rows: number };
 }
 
-export type UnaryOp =
-  | "neg" | "abs" | "sign" | "floor" | "exp" | "log" | "sqrt" | "sin" | "cos" | "tanh" | "sigmoid" | "relu" | "logicalNot";
+export const unaryOps = [
+  "neg", "abs", "sign", "floor", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "logicalNot",
+] as const;
 /** Comparisons give bool; the rest keep their operands' type. int32 arithmetic wraps; int32 div truncates, by zero gives 0. */
-export type BinaryOp =
-  | "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "equal" | "less" | "lessEqual" | "logicalAnd" | "logicalOr";
+export const binaryOps = [
+  "add", "sub", "mul", "div", "pow", "maximum", "minimum", "equal", "less", "lessEqual", "logicalAnd", "logicalOr",
+] as const;
+
+export type UnaryOp = (typeof unaryOps)[number];
+export type BinaryOp = (typeof binaryOps)[number];
 
 /** One scalar instruction in SSA form: operands are indices of earlier instructions of the same body. */
 export type Instruction =
