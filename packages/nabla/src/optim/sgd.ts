@@ -1,6 +1,7 @@
 // Stochastic gradient descent, with the momentum of Polyak (1964) or Nesterov (1983) in PyTorch's convention.
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { type Domain, flushSubnormal, fraction, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
@@ -33,7 +34,9 @@ export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "mo
       momentum: [momentum, momentum === 0 ? withoutMomentum : fraction],
       weightDecay: [weightDecay, notNegative],
     }),
-    init: (parameter) => (momentum === 0 ? {} : { velocity: zerosLike(parameter) }),
+    init(parameter): Record<string, Tensor> {
+      return momentum === 0 ? {} : { velocity: zerosLike(parameter) };
+    },
     update(gradient, parameter, state, hyper) {
       const g = gradient.add(parameter.mul(hyper.weightDecay));
       const previous = state["velocity"];

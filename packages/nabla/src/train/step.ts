@@ -46,9 +46,9 @@ interface Compiled {
  *   nn.meanSquaredError(m.forward(x), y));
  * const { loss } = await step({ x: ones([4, 2]), y: zeros([4, 1]) });
  */
-export function step<M extends Module, B extends Tree>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor): Step<B, { readonly loss: Tensor }>;
-export function step<M extends Module, B extends Tree, R extends StepResult>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => R): Step<B, R>;
-export function step<M extends Module, B extends Tree>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult): Step<B, StepResult> {
+export function step<M extends Module, B extends Tree = Record<string, Tensor>>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor): Step<B, { readonly loss: Tensor }>;
+export function step<M extends Module, B extends Tree = Record<string, Tensor>, R extends StepResult = StepResult>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => R): Step<B, R>;
+export function step<M extends Module, B extends Tree = Record<string, Tensor>>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult): Step<B, StepResult> {
   const trainer = new Trainer(model, optimizer, loss);
   const run = async (batch: B): Promise<StepResult> => {
     const results = trainer.run(batch);
