@@ -212,8 +212,9 @@ export class BodyEmitter {
     });
     const stride = strides[vectorAxis] ?? 0;
     if (stride === 0) return f.let("index", splat(scalar, lanes));
-    const base = splat(f.let("first", add(scalar, this.advance(copy) * stride)), lanes);
-    return f.let("index", lanes === 1 ? base : add(base, mul(laneIndex(lanes), stride)));
+    if (lanes === 1) return f.let("index", add(scalar, this.advance(copy) * stride));
+    const base = f.let("first", add(splat(f.let("at", scalar), lanes), mul(laneIndex(lanes), stride)));
+    return f.let("index", add(base, this.advance(copy) * stride));
   }
 
   /** Writes the stores of all copies. */

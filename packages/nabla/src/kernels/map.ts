@@ -33,7 +33,7 @@ function scatteredLanes(body: readonly Instruction[], vectorAxis: number, target
 /** Vectors unrolled: four keep loads ahead of stores; long bodies have parallelism of their own. */
 export function unrolling(body: readonly Instruction[]): number {
   const work = body.reduce((sum, instruction) => sum + costOf(instruction), 0);
-  return work > 40 ? 1 : work > 12 ? 2 : 4;
+  return work > 40 ? 1 : work > 2.5 ? 2 : 4;
 }
 
 /** Nanoseconds for `elements` runs of a body on one core: arithmetic, or memory traffic where that is slower. */

@@ -1,6 +1,6 @@
 // Elementary functions in loop-IR instructions: float32 by polynomials on vectors, float64 on scalars.
 // Reductions round by adding a magic number (1.5·2^mantissa bits): truncating and rounding instructions are slow on vectors.
-import { add, binary, constant, div, extract, type FunctionBuilder, fastMin, f64, madd, mul, neg, nmadd, select, shuffle, splat, sub, unary } from "./build.ts";
+import { add, binary, constant, div, extract, type FunctionBuilder, fastMax, fastMin, f64, madd, mul, neg, nmadd, select, shuffle, splat, sub, unary } from "./build.ts";
 import type { Expr } from "./ir.ts";
 
 /** The constant `value` in the kind and lanes of `x`. */
@@ -36,17 +36,18 @@ const magic32 = 1.5 * 2 ** 23;
 /** (e^r − 1 − r)/r² on [−0.347, 0.694], error 1.5e-9 relative to e^r. */
 const expTail = [0.4999999403953552, 0.16666699945926666, 0.04166807234287262, 0.008326769806444645, 0.0013838590821251273, 0.00023255182895809412];
 
-/** Results below 2^−126 are 0. */
+/** Results below 2^−126.5 are 0. */
 function exp32(f: FunctionBuilder, x: Expr): Expr {
   // n ≤ 127, so that 2^n is finite; r then reaches ln 2 where e^x exceeds 2^127.
-  const shifted = f.let("t", fastMin(add(mul(x, like(x, log2e)), like(x, magic32)), like(x, magic32 + 127)));
+  // From below, n = −127 makes the factor 2^n zero bits.
+  const clamped = f.let("x", fastMax(x, like(x, -88)));
+  const shifted = f.let("t", fastMin(madd(clamped, like(x, log2e), like(x, magic32)), like(x, magic32 + 127)));
   const n = f.let("n", sub(shifted, like(x, magic32)));
-  const r = f.let("r", nmadd(n, like(x, ln2Low), nmadd(n, like(x, ln2High), x)));
+  const r = f.let("r", nmadd(n, like(x, ln2Low), nmadd(n, like(x, ln2High), clamped)));
   const p = polynomial(f, r, expTail);
   const y = madd(mul(r, r), p, add(r, like(x, 1)));
   const power = fromBits(add(binary("shl", toBits(shifted), 23), constant("i32", 0x3f800000, x.lanes)));
-  const result = f.let("y", mul(y, power));
-  return f.let("exp", select(binary("lt", x, like(x, -87.336544)), like(x, 0), result));
+  return f.let("exp", mul(y, power));
 }
 
 /** (ln(1 + m) − m + m²/2)/m³ on [√½ − 1, √2 − 1], error 7.5e-10 relative to ln(1 + m). */

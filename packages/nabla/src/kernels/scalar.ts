@@ -1,6 +1,6 @@
 // One body instruction as loop-IR expressions, whatever the number of lanes: what add, select, cast… mean in registers.
 // Loads, indices and accumulators are the emitter's (body.ts): they depend on where the lanes lie.
-import { add, binary, constant, div, fastMax, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
+import { add, binary, constant, div, fastMax, fastMin, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
 import type { Cell, Expr, Kind } from "./ir.ts";
 import type { BinaryOp, Instruction, RegisterType, UnaryOp } from "./kernel.ts";
 import { cos, exp, log, pow, sigmoid, sin, tanh, threefry } from "./math.ts";
@@ -108,8 +108,7 @@ function emitUnary(f: FunctionBuilder, op: UnaryOp, x: Expr): Expr {
       return select(binary("gt", x, zero), like(x, 1), select(binary("lt", x, zero), like(x, -1), x));
     }
     case "relu":
-      // The second operand is what one instruction gives for NaN.
-      return fastMax(like(x, 0), x);
+      return fastMax(x, like(x, 0));
     case "logicalNot":
       return unary("not", convert(x, "mask"));
     case "exp":
@@ -180,8 +179,8 @@ function emitLogic(op: BinaryOp, a: Expr, b: Expr): Expr {
 /** The larger ("gt") or smaller of two; NaN where either is: the hardware's own NaN-propagating instruction is slower. */
 export function extremum(f: FunctionBuilder, better: "gt" | "lt", a: Expr, b: Expr): Expr {
   if (a.kind === "i32") return binary(better === "gt" ? "max" : "min", a, b);
-  // A comparison with NaN is false, so NaN in `a` stays.
-  const chosen = f.let("m", select(binary(better, b, a), b, a));
+  // These keep `a` where the comparison is false, so NaN in `a` stays.
+  const chosen = f.let("m", better === "gt" ? fastMax(a, b) : fastMin(a, b));
   return f.let("m", select(binary("eq", b, b), chosen, b));
 }
 

@@ -5,7 +5,7 @@ import { Code, type MemoryOp, type ModuleAssembler, type PlainOp, type ValueType
 
 /** What the engine that compiles the module understands. */
 export interface WasmFeatures {
-  /** relaxed_madd, relaxed_min, relaxed_max. Without it a·b + c rounds twice. */
+  /** relaxed_madd. Without it a·b + c rounds twice. */
   readonly relaxedSimd: boolean;
 }
 
@@ -540,7 +540,7 @@ class FunctionPrinter {
         const vector = form === "f32" || form === "f32x4" ? "f32x4" : "f64x2";
         this.widened(a, vector);
         this.widened(b, vector);
-        code.op(this.features.relaxedSimd ? `${vector}.relaxed_${name}` : `${vector}.p${name}`);
+        code.op(`${vector}.p${name}`);
         if (form === "f32" || form === "f64") code.extractLane(`${vector}.extract_lane`, 0);
       }
     }
