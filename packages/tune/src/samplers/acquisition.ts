@@ -117,7 +117,7 @@ export interface SearchRegion {
   readonly allowed: (x: Float64Array) => boolean;
 }
 
-const UNIFORM = 320, NEIGHBOURS = 240, STARTS = 6;
+const UNIFORM = 240, NEIGHBOURS = 180, STARTS = 5;
 
 /** The points found, masked, best first. */
 export function maximise(acquisition: LogExpectedImprovement, region: SearchRegion, random: Random): Float64Array[] {

@@ -52,7 +52,6 @@ export class GaussianProcess {
     this.queryAbsent = new Uint8Array(this.width);
     this.querySlope = new Float64Array(this.width);
     this.theta = new Float64Array(this.width + 2 + (options.inputWarping === true ? 2 * this.width : 0));
-    this.theta.fill(this.lengthPrior(), 0, this.width);
     this.theta[this.width + 1] = this.noisePrior().mean;
     this.unpack();
   }
@@ -301,11 +300,6 @@ export class GaussianProcess {
     }
   }
 
-  /** Mean of log ℓ: longer in more dimensions (Hvarfner et al. 2024). */
-  private lengthPrior(): number {
-    return Math.SQRT2 + 0.5 * Math.log(this.width);
-  }
-
   private noisePrior(): { mean: number; deviation: number } {
     return this.options.noisy === true ? { mean: -4, deviation: 1 } : { mean: -12, deviation: 2.5 };
   }
@@ -319,7 +313,7 @@ export class GaussianProcess {
       value += 0.5 * z * z;
       gradient[k] = gradient[k]! + z / deviation;
     };
-    for (let d = 0; d < D; d++) normal(d, this.lengthPrior(), Math.sqrt(3));
+    for (let d = 0; d < D; d++) normal(d, 0, 1); // length scales about the width of the cube
     normal(D, 0, 1.5);
     const noise = this.noisePrior();
     normal(D + 1, noise.mean, noise.deviation);

@@ -49,6 +49,11 @@ export class GPSampler implements Sampler {
 }
 
 const CANDIDATE_ROWS_TO_SEARCH_FROM = 5;
+/**
+ * After so many trials without a gain worth having, every other trial doubts the model: shorter length scales, and an
+ * improvement of at least a margin (in deviations of the warped loss), or a local optimum would be polished for ever.
+ */
+const STALL = 5, STALL_MARGIN = 0.02;
 
 class Surrogate {
   readonly history: History;
@@ -105,6 +110,12 @@ class Surrogate {
     const order = this.byLoss(losses, feasible);
     const local = this.localRows(losses, order[0]!, this.rows.length);
     this.condition(local.map((i) => this.rows[i]!));
+    const stalled = this.stalledFor(losses, feasible) >= STALL && this.rows.length % 2 === 1;
+    const fitted = process.theta;
+    if (stalled) {
+      process.theta = fitted.map((t, d) => (d < history.width ? t - 0.5 : t));
+      process.refresh();
+    }
     const localLosses = Float64Array.from(local, (i) => losses[i]!);
     const { y } = warped(localLosses, this.warp(localLosses));
 
@@ -118,7 +129,7 @@ class Surrogate {
     });
     const { alphas, lowest } = this.imagine(y, pending, context);
     const incumbent = this.bestKnown(y, local, feasible, alphas[0]!);
-    const bests = lowest.map((imagined) => (anyFeasible ? Math.min(incumbent, imagined) : Infinity));
+    const bests = lowest.map((imagined) => (anyFeasible ? Math.min(incumbent, imagined) - (stalled ? STALL_MARGIN : 0) : Infinity));
     const acquisition = new LogExpectedImprovement(process, alphas, bests, study.constrained ? this.constraintModels(study, local) : []);
 
     const pendingKeys = new Set(pending.map((row) => row.join()));
@@ -138,6 +149,10 @@ class Surrogate {
     };
     const found = maximise(acquisition, region, random);
     process.truncate(base);
+    if (stalled) {
+      process.theta = fitted;
+      process.refresh();
+    }
     const why = `log EI after ${this.rows.length} trials, ${this.warpName} losses`;
     for (const x of found.slice(context.attempt)) {
       const assignment = space.fromUnit(filled(x));
@@ -285,6 +300,20 @@ class Surrogate {
 
   private byLoss(losses: Float64Array, feasible: readonly boolean[]): number[] {
     return Array.from(losses, (_, i) => i).sort((a, b) => Number(feasible[b]) - Number(feasible[a]) || losses[a]! - losses[b]! || a - b);
+  }
+
+  /** Trials since the best loss last fell by a hundredth of the spread of losses. */
+  private stalledFor(losses: Float64Array, feasible: readonly boolean[]): number {
+    const sorted = losses.toSorted();
+    const gain = 0.01 * (sorted[sorted.length >> 1]! - sorted[0]!);
+    let best = Infinity, since = 0;
+    losses.forEach((loss, i) => {
+      since++;
+      if (!feasible[i]) return;
+      if (loss < best - gain || best === Infinity) since = 0;
+      if (since === 0) best = loss;
+    });
+    return since;
   }
 
   /** One process per named constraint; trials that did not set it are left out. */
