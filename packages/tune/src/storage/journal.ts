@@ -139,6 +139,10 @@ export class JournalStore implements StudyStore {
     return Promise.resolve([]);
   }
 
+  wait(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  }
+
   async close(): Promise<void> {
     try {
       if (this.broken === null) await this.flush();

@@ -64,6 +64,10 @@ export class MemoryStore implements StudyStore {
     return Promise.resolve([]);
   }
 
+  wait(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

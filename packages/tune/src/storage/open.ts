@@ -11,6 +11,8 @@ export async function openStorage(address: string, options: { readonly readOnly?
   switch (scheme) {
     case "memory": return new MemoryStorage();
     case "journal": return new (await import("./journal.ts")).JournalStorage(address.slice(at + 1), options);
+    case "sqlite": return (await import("./sqlite.ts")).openSqlite(address.slice(at + 1));
+    case "postgres": case "postgresql": return (await import("./postgres.ts")).openPostgres(address);
     default:
       throw new StorageError(`the storage "${address}" has ${at < 0 ? "no scheme" : `the unknown scheme "${scheme}"`}; use memory:, journal:<file>, sqlite:<file> or postgres://user@host/database.`);
   }

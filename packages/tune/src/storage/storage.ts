@@ -24,6 +24,8 @@ export interface StudyStore {
   flush(): Promise<void>;
   /** Running trials whose leases have expired (shared stores only). */
   expired(): Promise<readonly number[]>;
+  /** Resolves when others may have changed the study, at the latest after `milliseconds`. */
+  wait(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }
 

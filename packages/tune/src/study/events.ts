@@ -17,11 +17,12 @@ export interface EnqueueEvent {
   readonly type: "enqueue"; readonly trial: number; readonly time: number; readonly fixed: Readonly<Record<string, Json>>;
   readonly parent?: number; readonly checkpoint?: Checkpoint; readonly attributes?: Readonly<Record<string, Json>>;
 }
-/** A trial is created for a worker `owner`, who holds its lease with fence 1. */
+/** A trial is created for a worker `owner`, who holds its lease with fence 1 (more when an older history is read back). */
 export interface AskEvent {
   readonly type: "ask"; readonly trial: number; readonly time: number; readonly owner: string;
   /** Finished trials the sampler saw; makes a replay exact. */
   readonly watermark: number;
+  readonly fence?: number;
   readonly parent?: number; readonly checkpoint?: Checkpoint;
 }
 /** A waiting trial goes to a worker under a new fence. */

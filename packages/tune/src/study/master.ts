@@ -164,6 +164,11 @@ export class Master {
     return lost;
   }
 
+  /** Whether masters in other processes are evaluating trials of this shared study. */
+  othersAtWork(): boolean {
+    return this.store.shared && this.orphans().length > 0;
+  }
+
   /** Values by metric name; throws ValueError for unusable ones. */
   nameMetrics(metrics: Metrics, what: string): Readonly<Record<string, number>> {
     const names = this.state.metricNames;
@@ -201,7 +206,7 @@ export class Master {
   init(trial: number): TrialInit {
     const { state } = this;
     return {
-      number: trial, fence: state.fence(trial), attempt: state.attempt(trial), checkpoint: state.checkpoint(trial),
+      number: trial, fence: state.fence(trial), attempt: state.fence(trial), checkpoint: state.checkpoint(trial),
       assignment: this.declaredValues(trial),
     };
   }
@@ -222,7 +227,7 @@ export class Master {
     const promoted = this.options.scheduler?.next?.(state) ?? null;
     if (promoted !== null) emit({ type: "requeue", trial: promoted, reason: "promoted" });
     for (const trial of state.waiting.slice()) {
-      if (state.attempt(trial) === 0 && state.evaluations >= this.budget) break;
+      if (state.fence(trial) === 0 && state.evaluations >= this.budget) break;
       if (this.claim(trial, emit, owner, fixed)) return trial;
     }
     if (state.evaluations >= this.budget) return null;
@@ -235,7 +240,7 @@ export class Master {
   private claim(trial: number, emit: Emit, owner: string, fixed: Readonly<Record<string, ParameterValue>>): boolean {
     const { state } = this;
     const time = this.options.now();
-    const again = state.attempt(trial) > 0;
+    const again = state.fence(trial) > 0;
     emit({ type: "claim", trial, time, owner, fence: state.fence(trial) + 1 });
     if (again) return true;
     try {
@@ -302,7 +307,7 @@ export class Master {
     return values.some(Number.isNaN) ? null : values;
   }
 
-  /** Running trials of a former master of this exclusive store. */
+  /** Running trials of other masters; in an exclusive store those are gone. */
   private orphans(): readonly number[] {
     return this.state.running.filter((trial) => ![MANUAL, this.options.owner].includes(this.state.lease(trial)?.owner ?? MANUAL));
   }

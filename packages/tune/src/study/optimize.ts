@@ -55,9 +55,10 @@ export async function runLoop(master: Master, executor: Executor, options: LoopO
     if (master.store.shared && performance.now() - reaped > REAP_INTERVAL) { await master.reap(); reaped = performance.now(); }
     const init = await master.next();
     if (init === null) {
-      // A running trial may yet fail and be retried, be forked, or promote a paused one.
-      if (inFlight.size === 0) break;
-      await Promise.race(inFlight);
+      // A running trial may yet fail and be retried, be forked, or promote a paused one; one of another master may be lost.
+      if (inFlight.size > 0) await Promise.race(inFlight);
+      else if (master.othersAtWork()) await master.store.wait(REAP_INTERVAL);
+      else break;
       continue;
     }
     const work: Promise<void> = evaluate(init).catch((error: unknown) => { failure ??= asError(error); }).finally(() => inFlight.delete(work));

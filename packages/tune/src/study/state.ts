@@ -44,8 +44,8 @@ class ReportLog implements Reports {
 interface TrialRecord {
   started: number | null;
   finished: number | null;
-  attempt: number;
   lease: Lease | null;
+  /** Counts claims; also the number of the attempt. */
   fence: number;
   watermark: number;
   answeredBy: number;
@@ -155,13 +155,9 @@ export class StudyState implements StudyView {
     return this.record(trial).lease;
   }
 
-  /** The last fence handed out for the trial; the next claim uses one more. */
+  /** The last fence handed out for the trial, which is how often it was started; the next claim uses one more. */
   fence(trial: number): number {
     return this.record(trial).fence;
-  }
-
-  attempt(trial: number): number {
-    return this.record(trial).attempt;
   }
 
   checkpoint(trial: number): Checkpoint | null {
@@ -184,6 +180,18 @@ export class StudyState implements StudyView {
 
   systemAttribute(trial: number, key: string): Json | undefined {
     return (this.record(trial).systemAttributes ?? NO_ATTRIBUTES).get(key);
+  }
+
+  userAttribute(trial: number, key: string): Json | undefined {
+    return (this.record(trial).userAttributes ?? NO_ATTRIBUTES).get(key);
+  }
+
+  constraint(trial: number, name: string): number | undefined {
+    return this.record(trial).constraints?.get(name);
+  }
+
+  noteOf(trial: number): string {
+    return this.record(trial).note;
   }
 
   internal(trial: number, parameter: string): Internal | undefined {
@@ -254,7 +262,7 @@ export class StudyState implements StudyView {
       })),
       userAttributes: Object.fromEntries(record.userAttributes ?? []),
       systemAttributes: Object.fromEntries(record.systemAttributes ?? []),
-      note: record.note, started: record.started, finished: record.finished, attempt: record.attempt,
+      note: record.note, started: record.started, finished: record.finished, attempt: record.fence,
       answeredBy: record.answeredBy < 0 ? null : record.answeredBy,
       parent: record.parent < 0 ? null : record.parent,
       checkpoint: record.checkpoint,
@@ -296,7 +304,7 @@ export class StudyState implements StudyView {
     if (number !== this.length) throw new StorageCorruptError(`trial ${number} is created where trial ${this.length} was expected.`);
     if (number === this.states.length) this.grow();
     const record: TrialRecord = {
-      started: null, finished: null, attempt: 0, lease: null, fence: 0, watermark: -1, answeredBy: -1, parent: -1,
+      started: null, finished: null, lease: null, fence: 0, watermark: -1, answeredBy: -1, parent: -1,
       checkpoint: null, reports: null, constraints: null, userAttributes: null, systemAttributes: null, note: "",
     };
     this.records.push(record);
@@ -334,12 +342,11 @@ export class StudyState implements StudyView {
   private applyAsk(event: AskEvent): void {
     const record = this.newTrial(event.trial);
     record.started = event.time;
-    record.attempt = 1;
-    record.fence = 1;
+    record.fence = event.fence ?? 1;
     record.watermark = event.watermark;
     record.parent = event.parent ?? -1;
     record.checkpoint = event.checkpoint ?? null;
-    record.lease = { owner: event.owner, fence: 1 };
+    record.lease = { owner: event.owner, fence: record.fence };
     this.states[event.trial] = TrialState.RUNNING;
     this.running.push(event.trial);
     this.evaluations++;
@@ -349,9 +356,8 @@ export class StudyState implements StudyView {
     this.expect(event.trial, TrialState.WAITING);
     const record = this.record(event.trial);
     if (event.fence <= record.fence) throw new StorageCorruptError(`trial ${event.trial} is claimed with fence ${event.fence} after ${record.fence}.`);
-    if (record.attempt === 0) this.evaluations++;
+    if (record.fence === 0) this.evaluations++;
     record.started ??= event.time;
-    record.attempt++;
     record.fence = event.fence;
     record.lease = { owner: event.owner, fence: event.fence };
     this.move(event.trial, TrialState.RUNNING);
@@ -410,7 +416,7 @@ export class StudyState implements StudyView {
     if (values !== null) values.forEach((value, k) => { this.values[k]![trial] = value; });
     if (event.answeredBy !== undefined) {
       record.answeredBy = event.answeredBy;
-      if (record.attempt > 0) this.evaluations--;
+      if (record.fence > 0) this.evaluations--;
     }
     if (event.error !== undefined) this.applyAttribute(trial, "system", "fail_reason", event.error);
     this.move(trial, TrialState[state]);
@@ -446,7 +452,7 @@ export class StudyState implements StudyView {
     this.states[trial] = to;
     if (to === TrialState.WAITING) {
       // Trials that a worker had already begun go first: their budget is spent.
-      if (this.record(trial).attempt > 0) this.waiting.unshift(trial);
+      if (this.record(trial).fence > 0) this.waiting.unshift(trial);
       else this.waiting.push(trial);
     } else {
       const target = this.listOf(to);

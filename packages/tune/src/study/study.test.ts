@@ -1,5 +1,5 @@
 // The behaviour of a study in memory: ask and tell, optimise, budgets, duplicates, failures, determinism, bad input.
-import { describe, expect, expectTypeOf, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ExhaustiveSampler, GridSampler } from "../samplers/grid.ts";
 import { RandomSampler } from "../samplers/random.ts";
 import { space } from "../space/builder.ts";
@@ -35,9 +35,10 @@ describe("optimize", () => {
   test("a typed space gives typed parameters", async () => {
     const study = await createStudy({ seed: 1, sampler: random, direction: "maximize", space: space.object({ x: space.float(0, 1), kind: space.choice(["a", "b"]) }) });
     await study.optimize(({ params }) => {
-      expectTypeOf(params.x).toEqualTypeOf<number>();
-      expectTypeOf(params.kind).toEqualTypeOf<"a" | "b">();
-      return params.x + (params.kind === "a" ? 1 : 0);
+      const kind: "a" | "b" = params.kind;
+      // @ts-expect-error x is a number
+      const x: string = params.x;
+      return Number(x) + (kind === "a" ? 1 : 0);
     }, { trials: 30 });
     expect(study.best!.params["kind"]).toBe("a");
   });

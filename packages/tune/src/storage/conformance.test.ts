@@ -1,0 +1,167 @@
+// One suite for every storage: what is kept, what a reopening finds, and what several masters on one study may do.
+// PostgreSQL joins in when NABLA_TEST_POSTGRES holds the URL of an empty database that may be written.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { RandomSampler } from "../samplers/random.ts";
+import { StudyError } from "../study/errors.ts";
+import { Master } from "../study/master.ts";
+import { createStudy, loadStudy, type Study } from "../study/study.ts";
+import type { Trial } from "../study/trial.ts";
+import { MemoryStorage } from "./memory.ts";
+import { JournalStorage } from "./journal.ts";
+import { openPostgres } from "./postgres.ts";
+import { openSqlite } from "./sqlite.ts";
+import type { Storage } from "./storage.ts";
+
+const postgres = process.env["NABLA_TEST_POSTGRES"];
+if (postgres === undefined) process.stderr.write("storage conformance: PostgreSQL is skipped; set NABLA_TEST_POSTGRES=postgres://user@host/database to test it.\n");
+
+const folder = mkdtempSync(join(tmpdir(), "storages-"));
+afterAll(() => { rmSync(folder, { recursive: true }); });
+let file = 0;
+let name = "";
+beforeEach(() => { file++; name = `study ${process.pid} ${file}`; });
+
+const sampler = new RandomSampler();
+const LEASE = 1;
+
+interface Kind { readonly kind: string; readonly persistent: boolean; readonly shared: boolean; open(): Promise<Storage> }
+const memory = new MemoryStorage();
+const kinds: Kind[] = [
+  { kind: "memory", persistent: true, shared: false, open: () => Promise.resolve(memory) },
+  { kind: "journal", persistent: true, shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`))) },
+  { kind: "sqlite", persistent: true, shared: true, open: () => openSqlite(join(folder, `${file}.db`), LEASE) },
+  ...(postgres === undefined ? [] : [{ kind: "postgres", persistent: true, shared: true, open: () => openPostgres(postgres, LEASE) }]),
+];
+
+/** Everything an objective can leave behind. */
+async function everything(trial: Trial): Promise<number[]> {
+  const x = trial.float("x", -1, 1);
+  trial.float("log", 1e-5, 1e-1, { log: true });
+  trial.float("grid", 0, 1, { step: 0.1 });
+  trial.int("n", 1, 64, { log: true });
+  const kind = trial.choice("kind", ["a", null, true, 3, 2.5, Number.NaN]);
+  trial.ordinal("size", ["s", "m", "l"]);
+  trial.subset("some", ["p", "q", "r"], { min: 1 });
+  trial.permutation("order", ["i", "j", "k"]);
+  trial.simplex("weights", 3);
+  if (kind === "a") trial.float("only with a", 0, 1);
+  await trial.report({ loss: x, other: 2 }, 0, "checkpoint-0");
+  await trial.report({ loss: trial.number === 0 ? Number.NaN : -Infinity }, 3);
+  trial.setAttribute("deep", { list: [1, Number.NaN, "ü ' \""], none: null });
+  trial.setNote("a note");
+  trial.constraint("c", x - 0.5);
+  if (trial.number === 2) throw new Error("broken");
+  if (trial.number === 3) trial.prune();
+  return [x, trial.number === 1 ? Infinity : -1];
+}
+
+function facts(study: Study): unknown {
+  return { name: study.name, seed: study.seed, metricNames: study.metricNames, directions: study.directions, attributes: study.userAttributes, note: study.note, evaluations: study.evaluations, trials: study.trials() };
+}
+
+describe.each(kinds)("$kind", ({ open, shared }) => {
+  const opened: (Study | Storage)[] = [];
+  const keep = <T extends Study | Storage>(thing: T): T => { opened.push(thing); return thing; };
+  afterEach(async () => { for (const thing of opened.splice(0).reverse()) await thing.close().catch(() => undefined); });
+
+  test("a reopened study is the study that was closed", async () => {
+    const storage = keep(await open());
+    const study = await createStudy({ storage, name, seed: 2 ** 40 + 3, sampler, directions: ["minimize", "maximize"], metricNames: ["loss", "gain"] });
+    await study.enqueue({ x: 0.25 }, { why: "try" });
+    await study.optimize(everything, { trials: 8, failures: "continue" });
+    await study.enqueue({ x: -0.25 });
+    study.setAttribute("plan", [1, 2]);
+    study.setNote("what this is");
+    const asked = await study.ask();
+    asked.float("x", -1, 1);
+    const before = facts(study);
+    await study.close();
+    const again = await loadStudy({ storage: keep(await open()), name, sampler });
+    expect(facts(again)).toEqual(before);
+    await again.tell(asked.number, [1, 2]);
+    expect(again.trials()[asked.number]!.state).toBe("COMPLETE");
+    await again.close();
+  });
+
+  test("a resumed study proposes what it would have proposed", async () => {
+    const objective = (trial: Trial): number => trial.float("x", 0, 1) + trial.int("n", 0, 9);
+    const whole = await createStudy({ seed: 11, sampler });
+    await whole.optimize(objective, { trials: 10 });
+    const study = await createStudy({ storage: keep(await open()), name, seed: 11, sampler });
+    await study.optimize(objective, { trials: 4 });
+    await study.close();
+    const again = await loadStudy({ storage: keep(await open()), name, sampler });
+    await again.optimize(objective, { trials: 10 });
+    expect(again.trials().map((t) => [t.params, t.values])).toEqual(whole.trials().map((t) => [t.params, t.values]));
+    await again.close();
+  });
+
+  test("names, existing studies, removal", async () => {
+    const storage = keep(await open());
+    await (await createStudy({ storage, name })).close();
+    await expect(createStudy({ storage, name })).rejects.toThrow(StudyError);
+    const loaded = await createStudy({ storage, name, ifExists: "load" });
+    await loaded.close();
+    expect(await storage.names()).toContain(name);
+    await storage.remove(name);
+    expect(await storage.names()).not.toContain(name);
+    await expect(loadStudy({ storage, name })).rejects.toThrow(StudyError);
+  });
+
+  test("a trial whose master vanished starts again under a new fence; the old one's result is filed as late", async () => {
+    const first = await (await keep(await open())).create({ type: "create", name, seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
+    const options = { sampler, scheduler: null, declared: null, fixed: {}, now: Date.now };
+    const lost = new Master(first, { ...options, owner: "lost" });
+    const { number, fence } = (await lost.next())!;
+    const x = lost.suggest(number, fence, "x", { kind: "float", low: 0, high: 1, log: false, step: null });
+    await lost.store.flush();
+    if (shared) await new Promise((resolve) => setTimeout(resolve, 50));
+    // The heart of the lost master stops: its lease ends by the clock of a shared storage, at once in an exclusive one.
+    const second = shared ? await (keep(await open())).load(name) : first;
+    if (shared) await stopHeart(first);
+    const heir = new Master(second, { ...options, owner: "heir" });
+    heir.begin(1, 0, 3);
+    await expect.poll(() => heir.reap(), { timeout: 5000, interval: 200 }).toEqual([number]);
+    const taken = (await heir.next())!;
+    expect([taken.number, taken.fence]).toEqual([number, 2]);
+    expect(heir.suggest(number, 2, "x", { kind: "float", low: 0, high: 1, log: false, step: null })).toBe(x);
+    expect(await lost.report(number, fence, 0, 1, undefined)).toBe(true);
+    expect(await lost.finish(number, fence, { kind: "values", values: 5 })).toBe("late");
+    expect(await heir.finish(number, 2, { kind: "values", values: 4 })).toBe("finished");
+    await second.refresh();
+    expect(second.state.trial(number).values).toEqual([4]);
+    expect(second.state.late).toMatchObject([{ trial: number, fence: 1, values: [5] }]);
+    expect(await heir.next()).toBeNull();
+    await first.close();
+    if (shared) await second.close();
+  });
+
+  test.runIf(shared)("several masters share one budget and evaluate every enqueued trial once", async () => {
+    const storage = keep(await open());
+    const studies = [await createStudy({ storage, name, sampler, seed: 1 })];
+    for (let i = 1; i < 4; i++) studies.push(await loadStudy({ storage: keep(await open()), name, sampler }));
+    for (let i = 0; i < 20; i++) await studies[0]!.enqueue({ x: i / 20 });
+    const seen: number[] = [];
+    await Promise.all(studies.map((study) => study.optimize(async (trial) => {
+      seen.push(trial.number);
+      await new Promise((resolve) => setTimeout(resolve, trial.number % 3));
+      return trial.float("x", 0, 1);
+    }, { trials: 40, workers: 2 })));
+    expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    for (const study of studies) await study.refresh();
+    const [first, ...others] = studies.map((study) => study.trials());
+    expect(first!.every((trial) => trial.state === "COMPLETE" && trial.attempt === 1)).toBe(true);
+    expect(first!.slice(0, 20).map((trial) => trial.params["x"])).toEqual(Array.from({ length: 20 }, (_, i) => i / 20));
+    for (const other of others) expect(other).toEqual(first);
+    for (const study of studies) await study.close();
+  }, 30_000);
+});
+
+/** Ends the thread that renews a store's leases, as the death of its process would. */
+async function stopHeart(store: object): Promise<void> {
+  const { heartbeat } = store as { heartbeat: { terminate(): Promise<unknown> } | null };
+  await heartbeat?.terminate();
+}

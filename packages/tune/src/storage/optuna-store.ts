@@ -1,0 +1,347 @@
+// A study in Optuna's tables, in whichever database: every change is one transaction that first reads what others
+// wrote. Masters renew their leases from a thread of their own, so a busy main thread loses nothing.
+import { Worker } from "node:worker_threads";
+import type { Direction } from "../study/contract.ts";
+import { StorageCorruptError, StorageError, StorageVersionError, StudyError } from "../study/errors.ts";
+import type { CreateEvent, StudyEvent } from "../study/events.ts";
+import { MANUAL } from "../study/master.ts";
+import { StudyState } from "../study/state.ts";
+import type { Distribution } from "../space/distribution.ts";
+import { parseJson } from "./json.ts";
+import { chooseStudy, studyExists } from "./memory.ts";
+import { readLateResult, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type TrialRow, type ValueRow } from "./optuna-reader.ts";
+import { ALEMBIC_REVISION, createOptunaTables, createSideTables } from "./optuna-schema.ts";
+import { statementsFor, studyAttribute, type SqlValue, type Statement } from "./optuna-writer.ts";
+import type { Emit, Storage, StudyStore } from "./storage.ts";
+
+/** A connection to a database that holds Optuna's tables. */
+export interface SqlConnection {
+  readonly dialect: "sqlite" | "postgres";
+  /** The database's clock in seconds since 1970, as an expression. */
+  readonly now: string;
+  /** Runs one statement with `?` placeholders and returns its rows. */
+  all<R extends object>(sql: string, values?: readonly SqlValue[]): Promise<R[]>;
+  /** Begins a transaction that no other writer of the study can overlap; `study` null for the whole database. */
+  begin(study: number | null): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  /** Whether another connection may have written since the last call. */
+  changed(): Promise<boolean>;
+  /** Of these waiting trials (row ids), those that another process is taking at this moment. */
+  taken(waiting: readonly number[]): Promise<ReadonlySet<number>>;
+  /** Tells other masters of the study that something changed. */
+  notify(study: number): Promise<void>;
+  /** Resolves when told, or after the time. */
+  wait(study: number, milliseconds: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OptunaStorageOptions {
+  readonly address: string;
+  readonly connect: () => Promise<SqlConnection>;
+  /** Seconds until an unrenewed lease ends. */
+  readonly lease: number;
+}
+
+export class OptunaStorage implements Storage {
+  readonly address: string;
+  private readonly options: OptunaStorageOptions;
+  private readonly connection: SqlConnection;
+
+  private constructor(options: OptunaStorageOptions, connection: SqlConnection) {
+    this.address = options.address;
+    this.options = options;
+    this.connection = connection;
+  }
+
+  /** Opens a database, making the tables when there are none; throws StorageVersionError for another schema. */
+  static async open(options: OptunaStorageOptions): Promise<OptunaStorage> {
+    const connection = await options.connect();
+    try {
+      await connection.begin(null);
+      await prepareTables(connection, options.address);
+      await connection.commit();
+    } catch (error) {
+      await connection.rollback().catch(() => undefined);
+      await connection.close();
+      throw error;
+    }
+    return new OptunaStorage(options, connection);
+  }
+
+  async create(event: CreateEvent): Promise<StudyStore> {
+    const { connection } = this;
+    await connection.begin(null);
+    let study: number;
+    try {
+      if ((await connection.all("SELECT study_id FROM studies WHERE study_name = ?", [event.name])).length > 0) throw studyExists(event.name, this.address);
+      const [row] = await connection.all<{ study_id: number }>("INSERT INTO studies (study_name) VALUES (?) RETURNING study_id", [event.name]);
+      study = row!.study_id;
+      for (const [objective, direction] of event.directions.entries()) {
+        await connection.all("INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)", [direction.toUpperCase(), study, objective]);
+      }
+      const attributes: Statement[] = [
+        studyAttribute("system", study, "study:metric_names", event.metricNames),
+        studyAttribute("system", study, "nabla:seed", event.seed),
+        studyAttribute("system", study, "nabla:noisy", event.noisy),
+      ];
+      for (const { sql, values } of attributes) await connection.all(sql, values);
+      await connection.commit();
+    } catch (error) {
+      await connection.rollback();
+      throw error;
+    }
+    return this.openStudy(study);
+  }
+
+  async load(name: string | undefined): Promise<StudyStore> {
+    const chosen = chooseStudy(await this.names(), name, this.address);
+    const [row] = await this.connection.all<{ study_id: number }>("SELECT study_id FROM studies WHERE study_name = ?", [chosen]);
+    return this.openStudy(row!.study_id);
+  }
+
+  async names(): Promise<readonly string[]> {
+    const rows = await this.connection.all<{ study_name: string }>("SELECT study_name FROM studies ORDER BY study_id");
+    return rows.map((row) => row.study_name);
+  }
+
+  async remove(name: string): Promise<void> {
+    const { connection } = this;
+    chooseStudy(await this.names(), name, this.address);
+    await connection.begin(null);
+    try {
+      const study = "(SELECT study_id FROM studies WHERE study_name = ?)";
+      for (const table of ["hpo_lease", "hpo_late_result", "trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats"]) {
+        await connection.all(`DELETE FROM ${table} WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = ${study})`, [name]);
+      }
+      for (const table of ["trials", "study_directions", "study_user_attributes", "study_system_attributes", "studies"]) {
+        await connection.all(`DELETE FROM ${table} WHERE study_id = ${study}`, [name]);
+      }
+      await connection.commit();
+    } catch (error) {
+      await connection.rollback();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+
+  private async openStudy(study: number): Promise<StudyStore> {
+    const store = new OptunaStore(await this.options.connect(), study, this.options);
+    try {
+      await store.open();
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return store;
+  }
+}
+
+async function prepareTables(connection: SqlConnection, address: string): Promise<void> {
+  const exists = connection.dialect === "sqlite"
+    ? "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('alembic_version', 'studies')"
+    : "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name IN ('alembic_version', 'studies')";
+  const tables = await connection.all(exists);
+  if (tables.length === 0) for (const sql of createOptunaTables(connection.dialect)) await connection.all(sql);
+  else if (tables.length === 1) throw new StorageVersionError(`${address} has tables of another program, or of Optuna before 0.20; choose another database, or upgrade it with \`optuna storage upgrade\`.`);
+  const [version] = await connection.all<{ version_num: string }>("SELECT version_num FROM alembic_version");
+  if (version?.version_num !== ALEMBIC_REVISION) {
+    throw new StorageVersionError(`${address} has schema ${version?.version_num ?? "without a revision"}, this release knows ${ALEMBIC_REVISION}. Upgrade an older one with \`optuna storage upgrade\`; for a newer one upgrade this package.`);
+  }
+  for (const sql of createSideTables(connection.dialect)) await connection.all(sql);
+}
+
+class OptunaStore implements StudyStore {
+  readonly state: StudyState = new StudyState();
+  readonly shared = true;
+  private readonly connection: SqlConnection;
+  private readonly study: number;
+  private readonly options: OptunaStorageOptions;
+  private readonly distributionText = new Map<string, { readonly distribution: Distribution; readonly text: string }>();
+  /** Appended events with the fence their trial had. */
+  private pending: { readonly event: StudyEvent; readonly fence: number }[] = [];
+  private turn: Promise<unknown> = Promise.resolve();
+  private utc = true;
+  /** Trials with an id above this have not been read. */
+  private newest = 0;
+  private idOf: number[] = [];
+  private lateSeen = 0;
+  private heartbeat: Worker | null = null;
+  private broken: StorageError | null = null;
+  private fresh = true;
+
+  constructor(connection: SqlConnection, study: number, options: OptunaStorageOptions) {
+    this.connection = connection;
+    this.study = study;
+    this.options = options;
+  }
+
+  async open(): Promise<void> {
+    const { connection, study, state } = this;
+    const [row] = await connection.all<{ study_name: string }>("SELECT study_name FROM studies WHERE study_id = ?", [study]);
+    if (row === undefined) throw new StudyError(`${this.options.address}: the study was removed meanwhile.`);
+    const directions = await connection.all<{ direction: string }>("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", [study]);
+    const attributes = new Map((await this.studyRows("system")).map(({ key, value_json }) => [key, parseJson(value_json)]));
+    const [version] = await connection.all<{ library_version: string }>("SELECT library_version FROM version_info");
+    this.utc = Number.parseInt(version?.library_version ?? "5", 10) >= 5;
+    const names = attributes.get("study:metric_names");
+    const seed = attributes.get("nabla:seed");
+    state.apply({
+      type: "create", name: row.study_name,
+      directions: directions.map(({ direction }): Direction => (direction === "MAXIMIZE" ? "maximize" : "minimize")),
+      metricNames: Array.isArray(names) && names.length === directions.length ? names.map(String) : directions.length === 1 ? ["value"] : directions.map((_, i) => `value${i}`),
+      seed: typeof seed === "number" ? seed : study,
+      noisy: attributes.get("nabla:noisy") === true,
+    });
+    await this.transact(false, () => undefined);
+  }
+
+  refresh(): Promise<void> {
+    return this.transact(false, () => undefined);
+  }
+
+  transact<R>(_durable: boolean, change: (emit: Emit) => R): Promise<R> {
+    return this.exclusively(async () => {
+      if (this.broken !== null) throw this.broken;
+      const { connection, state } = this;
+      await connection.begin(this.study);
+      let failure: unknown = null;
+      let result: R | undefined;
+      const events: StudyEvent[] = [];
+      try {
+        await this.read();
+        events.push(...this.pending.filter(({ event, fence }) => fence < 0 || (("trial" in event) && event.trial !== null && state.fence(event.trial) === fence)).map(({ event }) => event));
+        this.pending = [];
+        try {
+          result = change((event) => {
+            state.apply(event);
+            events.push(event);
+          });
+        } catch (error) {
+          failure = error ?? new Error("failed");
+        }
+        for (const event of events) await this.write(event);
+        if (events.length > 0) await connection.notify(this.study);
+        await connection.commit();
+      } catch (error) {
+        await connection.rollback().catch(() => undefined);
+        this.broken = new StorageError(`${this.options.address} failed (${(error as Error).message}); what was confirmed is safe. Load the study again; trials in progress return to the queue when their leases end.`, { cause: error });
+        throw error instanceof StorageCorruptError ? error : this.broken;
+      }
+      if (failure !== null) throw failure as Error;
+      return result as R;
+    });
+  }
+
+  append(event: StudyEvent): void {
+    if (this.broken !== null) throw this.broken;
+    const fence = "trial" in event && event.trial !== null && event.trial < this.state.length ? this.state.fence(event.trial) : -1;
+    this.state.apply(event);
+    this.pending.push({ event, fence });
+  }
+
+  async flush(): Promise<void> {
+    if (this.pending.length > 0) await this.refresh();
+  }
+
+  async expired(): Promise<readonly number[]> {
+    return this.exclusively(async () => {
+      const rows = await this.connection.all<{ number: number }>(
+        `SELECT number FROM trials JOIN hpo_lease ON hpo_lease.trial_id = trials.trial_id WHERE study_id = ? AND state = 'RUNNING' AND expires < ${this.connection.now}`, [this.study]);
+      return rows.map((row) => row.number).filter((trial) => trial < this.state.length);
+    });
+  }
+
+  async wait(milliseconds: number): Promise<void> {
+    await this.connection.wait(this.study, milliseconds);
+    await this.refresh();
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (this.broken === null) await this.flush();
+    } finally {
+      await this.heartbeat?.terminate();
+      await this.exclusively(() => this.connection.close());
+    }
+  }
+
+  /** One at a time: a connection has one transaction. */
+  private exclusively<R>(work: () => Promise<R>): Promise<R> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  private async write(event: StudyEvent): Promise<void> {
+    const { connection, state, study, distributionText, options } = this;
+    for (const { sql, values } of statementsFor(event, { state, study, now: connection.now, lease: options.lease, distributionText })) await connection.all(sql, values);
+    if ((event.type === "ask" || event.type === "claim") && event.owner !== MANUAL) this.beat(event.owner);
+  }
+
+  /** Starts the thread that renews this master's leases. */
+  private beat(owner: string): void {
+    if (this.heartbeat !== null) return;
+    const file = new URL(`./heartbeat${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+    this.heartbeat = new Worker(file, { workerData: { address: this.options.address, owner, lease: this.options.lease } });
+    this.heartbeat.unref();
+  }
+
+  private studyRows(scope: "user" | "system"): Promise<{ key: string; value_json: string }[]> {
+    return this.connection.all(`SELECT "key", value_json FROM study_${scope}_attributes WHERE study_id = ?`, [this.study]);
+  }
+
+  /** Brings the state up to the database, inside a transaction. */
+  private async read(): Promise<void> {
+    const { connection, state, study } = this;
+    const changed = await connection.changed();
+    if (!changed && !this.fresh) return;
+    const emit = (event: StudyEvent): void => { state.apply(event); };
+    for (const scope of ["user", "system"] as const) readStudyAttributes(scope, await this.studyRows(scope), { state, emit });
+    // Ids of trials this process created are learnt here too: they lie above `newest`.
+    const columns = "trial_id, number, state, datetime_start, datetime_complete";
+    const news = await connection.all<TrialRow>(`SELECT ${columns} FROM trials WHERE study_id = ? AND trial_id > ? ORDER BY trial_id`, [study, this.newest]);
+    for (const row of news) this.idOf[row.number] = row.trial_id;
+    const open = [...state.running, ...state.waiting, ...state.paused].map((trial) => this.idOf[trial]).filter((id) => id !== undefined && id <= this.newest);
+    const trials = [...news];
+    for (const ids of chunks(open)) trials.push(...(await connection.all<TrialRow>(`SELECT ${columns} FROM trials WHERE trial_id IN (${ids.join(",")})`)));
+    if (trials.length > 0) await this.readTrialRows(trials, emit);
+    this.newest = news.at(-1)?.trial_id ?? this.newest;
+    const late = await connection.all<{ late_result_id: number; result_json: string }>(
+      "SELECT late_result_id, result_json FROM hpo_late_result WHERE late_result_id > ? AND trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?) ORDER BY late_result_id", [this.lateSeen, study]);
+    for (const row of late) {
+      const result = readLateResult(row.result_json);
+      this.lateSeen = row.late_result_id;
+      if (!state.late.some((known) => known.trial === result.trial && known.fence === result.fence)) emit({ type: "late", ...result });
+    }
+    this.fresh = false;
+  }
+
+  private async readTrialRows(trials: readonly TrialRow[], emit: (event: StudyEvent) => void): Promise<void> {
+    const { connection, state, utc, distributionText } = this;
+    const ids = trials.map((row) => row.trial_id);
+    const all = async <R extends object>(columns: string, table: string): Promise<R[]> => {
+      const rows: R[] = [];
+      for (const part of chunks(ids)) rows.push(...(await connection.all<R>(`SELECT trial_id, ${columns} FROM ${table} WHERE trial_id IN (${part.join(",")}) ORDER BY 1, 2`)));
+      return rows;
+    };
+    const taken = await connection.taken(trials.filter((row) => row.state === "WAITING").map((row) => row.trial_id));
+    readTrials({
+      trials,
+      parameters: await all<ParameterRow>("param_id, param_name, param_value, distribution_json", "trial_params"),
+      values: await all<ValueRow>("objective, value, value_type", "trial_values"),
+      intermediates: await all<IntermediateRow>("step, intermediate_value, intermediate_value_type", "trial_intermediate_values"),
+      user: await all<AttributeRow>('"key", value_json', "trial_user_attributes"),
+      system: await all<AttributeRow>('"key", value_json', "trial_system_attributes"),
+      leases: await all<LeaseRow>("owner, fence", "hpo_lease"),
+    }, { state, emit, utc, distributionText, taken: new Set(trials.filter((row) => taken.has(row.trial_id)).map((row) => row.number)) });
+  }
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const size = 500;
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}

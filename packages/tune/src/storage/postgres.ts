@@ -1,0 +1,119 @@
+// PostgreSQL as the meeting point of many machines, through the optional peer `pg`. The study's row is the lock of a
+// change, FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are taking, LISTEN/NOTIFY wakes idle masters.
+import { StorageError } from "../study/errors.ts";
+import { OptunaStorage, type SqlConnection } from "./optuna-store.ts";
+import type { SqlValue } from "./optuna-writer.ts";
+import type { Storage } from "./storage.ts";
+
+/** Seconds until an unrenewed lease ends. */
+const LEASE = 30;
+/** Any fixed number: the advisory lock under which tables are made and studies created. */
+const DATABASE_LOCK = 7_226_001;
+
+/** What is used of `pg`. */
+interface PgClient {
+  connect(): Promise<void>;
+  query(sql: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly object[] }>;
+  on(event: "notification", listener: (message: { readonly channel: string }) => void): void;
+  on(event: "error", listener: (error: Error) => void): void;
+  end(): Promise<void>;
+}
+interface PgModule { readonly Client: new (options: { readonly connectionString: string; readonly types: { getTypeParser(oid: number): (text: string) => unknown } }) => PgClient }
+
+/** Opens a database in Optuna's schema, making the tables when there are none. */
+export function openPostgres(url: string, lease: number = LEASE): Promise<Storage> {
+  return OptunaStorage.open({ address: url, lease, connect: () => connectPostgres(url) });
+}
+
+/** A connection for one user of the database. */
+export async function connectPostgres(url: string): Promise<SqlConnection> {
+  const { Client } = await loadPg();
+  // Numbers as numbers, times as the text they are: `pg` would read naive times as local.
+  const numeric = new Set([20, 21, 23, 700, 701, 1700]);
+  const client = new Client({ connectionString: url, types: { getTypeParser: (oid) => (numeric.has(oid) ? Number : (text: string) => text) } });
+  try {
+    await client.connect();
+  } catch (error) {
+    throw new StorageError(`cannot connect to ${withoutPassword(url)} (${(error as Error).message}); check the address, the user and that the server runs.`, { cause: error });
+  }
+  return new PostgresConnection(client);
+}
+
+async function loadPg(): Promise<PgModule> {
+  const name = "pg";
+  try {
+    const module = (await import(name)) as { readonly default?: PgModule } & PgModule;
+    return module.default ?? module;
+  } catch (error) {
+    throw new StorageError("postgres: needs the package `pg`; run `npm i pg`.", { cause: error });
+  }
+}
+
+class PostgresConnection implements SqlConnection {
+  readonly dialect = "postgres";
+  readonly now = "extract(epoch from clock_timestamp())";
+  private readonly client: PgClient;
+  private listening = false;
+  private wake: (() => void) | null = null;
+
+  constructor(client: PgClient) {
+    this.client = client;
+    client.on("notification", () => { this.wake?.(); });
+    client.on("error", () => undefined); // the next query reports a lost connection
+  }
+
+  async all<R extends object>(sql: string, values: readonly SqlValue[] = []): Promise<R[]> {
+    let i = 0;
+    const { rows } = await this.client.query(sql.replaceAll("?", () => `$${++i}`), values);
+    return rows as R[];
+  }
+
+  async begin(study: number | null): Promise<void> {
+    await this.client.query("BEGIN");
+    if (study === null) await this.client.query("SELECT pg_advisory_xact_lock($1)", [DATABASE_LOCK]);
+    else await this.client.query("SELECT study_id FROM studies WHERE study_id = $1 FOR UPDATE", [study]);
+  }
+
+  async commit(): Promise<void> {
+    await this.client.query("COMMIT");
+  }
+
+  async rollback(): Promise<void> {
+    await this.client.query("ROLLBACK");
+  }
+
+  changed(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  async taken(waiting: readonly number[]): Promise<ReadonlySet<number>> {
+    if (waiting.length === 0) return new Set();
+    const free = await this.all<{ trial_id: number }>(`SELECT trial_id FROM trials WHERE trial_id IN (${waiting.join(",")}) AND state = 'WAITING' FOR UPDATE SKIP LOCKED`);
+    const ids = new Set(free.map((row) => row.trial_id));
+    return new Set(waiting.filter((id) => !ids.has(id)));
+  }
+
+  async notify(study: number): Promise<void> {
+    await this.client.query(`NOTIFY hpo_study_${study}`);
+  }
+
+  async wait(study: number, milliseconds: number): Promise<void> {
+    if (!this.listening) {
+      this.listening = true;
+      await this.client.query(`LISTEN hpo_study_${study}`);
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.wake = () => { clearTimeout(timer); resolve(); };
+    });
+    this.wake = null;
+  }
+
+  async close(): Promise<void> {
+    await this.client.end();
+  }
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/(\/\/[^:/@]*):[^@]*@/, "$1:…@");
+}
