@@ -1,7 +1,7 @@
 // Asynchronous successive halving: at each rung only the best 1/η of those who got there go on, at once (stop) or later
 // (pause and promote). Hyperband runs several halvings that differ in how early they begin to cut.
 import { hashString } from "../random/random.ts";
-import { TrialState, type DecideContext, type Decision, type Scheduler, type StudyView } from "../study/contract.ts";
+import type { DecideContext, Decision, Scheduler, StudyView } from "../study/contract.ts";
 import { StudyError } from "../study/errors.ts";
 import { reportedLosses, shareBetter, type Losses } from "./progress.ts";
 
@@ -41,7 +41,7 @@ export class SuccessiveHalvingPruner implements Scheduler {
   }
 
   decide({ study, trial, step }: DecideContext): Decision {
-    const rungs = this.rungs(study);
+    const rungs = this.rungs(study, trial);
     const reached = this.rungAt(step);
     const before = this.highest(rungs, trial);
     if (reached <= before) return { action: "continue" };
@@ -97,16 +97,15 @@ export class SuccessiveHalvingPruner implements Scheduler {
     return shareBetter(mine, others) * others.length <= places - 0.5;
   }
 
-  /** The rungs of this study; made from all reports when this process meets the study. */
-  private rungs(study: StudyView): (Rung | undefined)[] {
+  /** The rungs of this study; made from all reports, but for the one being decided, when this process meets the study. */
+  private rungs(study: StudyView, deciding = -1): (Rung | undefined)[] {
     return study.cache<(Rung | undefined)[]>(this.key, () => {
       const rungs: (Rung | undefined)[] = [];
       for (let trial = 0; trial < study.length; trial++) {
         if (!this.member(study, trial)) continue;
         const { steps, length } = study.reports(trial);
         let highest = -1;
-        // The last report of a running trial is being decided now.
-        const known = study.states[trial] === TrialState.RUNNING ? length - 1 : length;
+        const known = trial === deciding ? length - 1 : length;
         for (let i = 0; i < known; i++) {
           for (const rung = this.rungAt(steps[i]!); highest < rung;) {
             highest++;
