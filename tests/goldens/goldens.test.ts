@@ -1,0 +1,106 @@
+// Values, gradients and whole training runs against PyTorch's, which make.py wrote down.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import * as nn from "../../packages/nabla/src/nn/index.ts";
+import * as optim from "../../packages/nabla/src/optim/index.ts";
+import { tensor } from "../../packages/nabla/src/tensor/creation.ts";
+import type { Tensor } from "../../packages/nabla/src/tensor/tensor.ts";
+import { step } from "../../packages/nabla/src/train/step.ts";
+import { grad } from "../../packages/nabla/src/transform/derivatives.ts";
+import { onEveryDevice } from "../devices.ts";
+
+type Numbers = number | Numbers[];
+
+interface FunctionCase {
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, Numbers>>;
+  readonly value: Numbers;
+  /** The gradients are those of Σ weights·value. */
+  readonly weights: Numbers;
+  readonly gradients: Readonly<Record<string, Numbers>>;
+  readonly labels?: number[];
+}
+
+interface Trajectories {
+  readonly x: number[][];
+  readonly labels: number[];
+  /** Weight and bias of each dense layer in turn. */
+  readonly initial: Numbers[];
+  readonly cases: readonly { readonly name: string; readonly losses: number[]; readonly weights: Numbers[] }[];
+}
+
+const read = (name: string): unknown => JSON.parse(readFileSync(join(import.meta.dirname, name), "utf8"));
+const functions = (read("functions.json") as { cases: FunctionCase[] }).cases;
+const trajectories = read("trajectories.json") as Trajectories;
+
+const flat = (numbers: Numbers): number[] => (typeof numbers === "number" ? [numbers] : numbers.flatMap(flat));
+
+/** Every number within `relative` of the golden one, or of the largest of them times 1e-6 (PyTorch's own rounding near zero). */
+function expectClose(actual: Tensor, golden: Numbers, relative = 1e-5): void {
+  const wanted = flat(golden);
+  const values = [...actual.dataSync()];
+  expect(values.length).toBe(wanted.length);
+  const absolute = 1e-6 * Math.max(...wanted.map(Math.abs));
+  wanted.forEach((want, index) => {
+    if (!(Math.abs(values[index]! - want) <= relative * Math.abs(want) + absolute)) expect.fail(`element ${index} is ${values[index]}; PyTorch has ${want}`);
+  });
+}
+
+type Inputs = Record<string, Tensor>;
+
+/** The same functions in nabla, by the first words of the case's name. */
+const implementations: readonly (readonly [string, (inputs: Inputs, labels: Tensor) => Tensor])[] = [
+  ["softmax", ({ x }) => x!.softmax(-1)],
+  ["logSoftmax", ({ x }) => x!.logSoftmax(-1)],
+  ["logSumExp", ({ x }) => x!.logSumExp(-1)],
+  ["crossEntropy soft", ({ x, targets }) => nn.crossEntropy(x!, targets!)],
+  ["crossEntropy", ({ x }, labels) => nn.crossEntropy(x!, labels)],
+  ["dense on a stack, relu", ({ x, weight, bias }) => x!.matmul(weight!).add(bias!).relu()],
+  ["dense, sigmoid, dense, tanh", ({ x, a, b }) => x!.matmul(a!).sigmoid().matmul(b!).tanh()],
+  ["dense", ({ x, weight, bias }) => x!.matmul(weight!).add(bias!)],
+  ["amax", ({ x }) => x!.max(-1)],
+  ["maximum", ({ x, y }) => x!.maximum(y!)],
+  ["pow", ({ x, y }) => x!.pow(y!)],
+];
+
+onEveryDevice("functions", () => {
+  test.each(functions)("$name", ({ name, inputs, value, weights, gradients, labels }) => {
+    const implementation = implementations.find(([words]) => name.startsWith(words))![1];
+    const classes = tensor(labels ?? [0], { dtype: "int32" });
+    const given: Inputs = Object.fromEntries(Object.entries(inputs).map(([key, numbers]) => [key, tensor(numbers)]));
+    expectClose(implementation(given, classes), value);
+    const found = grad((leaves: Inputs) => implementation(leaves, classes).mul(tensor(weights)).sum())(given);
+    for (const [key, golden] of Object.entries(gradients)) expectClose(found[key]!, golden);
+  });
+});
+
+const optimizers: Readonly<Record<string, () => optim.Optimizer>> = {
+  sgd: () => optim.sgd({ learningRate: 0.1 }),
+  momentum: () => optim.sgd({ learningRate: 0.05, momentum: 0.9 }),
+  nesterov: () => optim.sgd({ learningRate: 0.05, momentum: 0.9, nesterov: true }),
+  decay: () => optim.sgd({ learningRate: 0.05, momentum: 0.9, weightDecay: 0.01 }),
+  adam: () => optim.adam({ learningRate: 0.01 }),
+};
+
+onEveryDevice("50 training steps", () => {
+  test.each(trajectories.cases)("$name", async ({ name, losses, weights }) => {
+    const layers = [nn.dense(6, 17), nn.dense(17, 9), nn.dense(9, 4)] as const;
+    const variables = layers.flatMap(({ weight, bias }) => [weight, bias!]);
+    variables.forEach((variable, index) => variable.assign(tensor(trajectories.initial[index]!)));
+    const model = nn.sequential(layers[0], nn.relu(), layers[1], nn.tanh(), layers[2]);
+    const train = step(model, optimizers[name]!(), (network, { x, labels }: { x: Tensor; labels: Tensor }) => nn.crossEntropy(network.forward(x), labels));
+    const batch = { x: tensor(trajectories.x), labels: tensor(trajectories.labels, { dtype: "int32" }) };
+    const found: number[] = [];
+    for (let index = 0; index < losses.length; index++) found.push((await train(batch)).loss.item());
+    expectClose(tensor(found), losses);
+    variables.forEach((variable, index) => expectClose(variable, weights[index]!));
+  });
+});
+
+describe("goldens", () => {
+  test("every function of the file has an implementation, and every optimizer its run", () => {
+    for (const { name } of functions) expect(implementations.some(([words]) => name.startsWith(words)), name).toBe(true);
+    expect(trajectories.cases.map(({ name }) => name).sort()).toEqual(Object.keys(optimizers).sort());
+  });
+});
