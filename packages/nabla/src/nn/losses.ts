@@ -12,7 +12,8 @@ export type Loss = (outputs: Tensor, targets: Tensor) => Tensor;
  * Mean cross-entropy −Σ y log softmax(logits) of the last axis.
  *
  * `labels` are class indices (int32 or uint8, shape of the logits without the last axis) or probabilities, e.g. one-hot
- * (floating, shape of the logits). An index outside the classes adds nothing to the loss; {@link requireLabels} checks data.
+ * (floating, shape of the logits). An index outside the classes makes the loss NaN, so that it does not pass unnoticed;
+ * {@link requireLabels} names it.
  *
  * @example
  * crossEntropy(tensor([[2, 0]]), tensor([0], { dtype: "int32" })).item(); // 0.1269…
@@ -27,8 +28,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
       isFloating(labels.dtype) ? "One-hot labels have the logits' shape; class indices must be int32." : `Class indices must have shape ${formatShape(expected)}; one-hot labels must be float32.`,
     );
   }
-  const targets = isFloating(labels.dtype) ? labels : labels.oneHot(classes, logits.dtype === "float64" ? "float64" : "float32");
-  return logits.logSoftmax().mul(targets).sum(-1).mean().neg();
+  const logProbabilities = logits.logSoftmax();
+  if (isFloating(labels.dtype)) return logProbabilities.mul(labels).sum(-1).mean().neg();
+  const known = labels.greaterEqual(0).logicalAnd(labels.less(classes));
+  const chosen = logProbabilities.mul(labels.oneHot(classes, logProbabilities.dtype)).sum(-1);
+  return known.where(chosen, NaN).mean().neg();
 }
 
 /**

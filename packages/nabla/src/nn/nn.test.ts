@@ -232,6 +232,7 @@ onEveryDevice("losses", () => {
   test("labels of the wrong shape, dtype or range are named", () => {
     expect(() => nn.crossEntropy(logits(), zeros([2]))).toThrow(/labels of shape \[2\] \(float32\).*class indices must be int32/);
     expect(() => nn.crossEntropy(logits(), zeros([2, 3], "int32"))).toThrow(ShapeError);
+    expect(nn.crossEntropy(logits(), tensor([0, 3], { dtype: "int32" })).item()).toBeNaN();
     expect(() => nn.requireLabels([0, 1, 3], 3)).toThrow(/Label 3 of row 2 is outside the 3 classes/);
     expect(() => nn.requireLabels([0.5], 3)).toThrow(ValueError);
   });

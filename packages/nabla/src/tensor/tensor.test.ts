@@ -17,6 +17,37 @@ onEveryDevice("arithmetic", () => {
     expect(() => row.add(zeros([2]))).toThrow(/add: shapes \[3\] and \[2\] do not broadcast/);
   });
 
+  test("broadcasting is repetition", () => {
+    const extents = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom("both", "left", "right")), { maxLength: 4 });
+    fc.assert(
+      fc.property(extents, fc.nat(4), (axes, dropped) => {
+        const shape = axes.map(([extent]) => extent);
+        const left = axes.map(([extent, side]) => (side === "right" ? 1 : extent));
+        const right = axes.map(([extent, side]) => (side === "left" ? 1 : extent));
+        // Leading axes of size 1 may be left out.
+        while (right.length > 0 && right[0] === 1 && right.length > axes.length - dropped) right.shift();
+        const [a, b] = [left, right].map((each) => arange(each.reduce((size, extent) => size * extent, 1)).reshape(each)) as [Tensor, Tensor];
+        const both = a.mul(100).sub(b);
+        const strides = (of: readonly number[]): number[] => of.map((extent, axis) => (extent === 1 ? 0 : of.slice(axis + 1).reduce((size, next) => size * next, 1)));
+        const [sa, sb] = [strides(left), strides(right)];
+        const out = both.shape.reduce((size, extent) => size * extent, 1);
+        const expected = Array.from({ length: out }, (_, flat) => {
+          let [rest, ia, ib] = [flat, 0, 0];
+          for (let fromEnd = 1; fromEnd <= both.rank; fromEnd++) {
+            const extent = both.shape.at(-fromEnd)!;
+            ia += (rest % extent) * (sa.at(-fromEnd) ?? 0);
+            ib += (rest % extent) * (sb.at(-fromEnd) ?? 0);
+            rest = Math.floor(rest / extent);
+          }
+          return ia * 100 - ib;
+        });
+        expect(both.shape.length).toBe(shape.length);
+        expect(values(both)).toEqual(expected);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test("promotes to the wider dtype", () => {
     const byte = tensor([200], { dtype: "uint8" });
     expect(byte.add(tensor([100], { dtype: "int32" })).dtype).toBe("int32");

@@ -26,7 +26,8 @@ export interface VariableOptions {
  * counter.item(); // 1
  */
 export class Variable extends Tensor {
-  readonly trainable: boolean;
+  /** Whether training changes it; set it to false to freeze a parameter. Steps made before keep what they saw. */
+  trainable: boolean;
   readonly name: string | undefined;
 
   constructor(initial: Tensor, options: VariableOptions = {}) {
