@@ -15,10 +15,11 @@ export function host(dtype: DType, shape: Shape, values: readonly number[]): Hos
   return { shape, dtype, data };
 }
 
-/** Values in [low, high); different seeds give different ones. Integers are rounded down. */
+/** Values in [low, high); different seeds give different ones. Integers are rounded down; bool is whether the upper half was met. */
 export function spread(dtype: DType, shape: Shape, low: number, high: number, seed = 0): HostValue {
   const values = Array.from({ length: sizeOf(shape) }, (_, index) => {
     const value = low + (high - low) * (((index + 1) * GOLDEN_RATIO + seed * SEED_STEP * 1.1) % 1);
+    if (dtype === "bool") return 2 * value < low + high ? 0 : 1;
     return isFloating(dtype) ? value : Math.floor(value);
   });
   return host(dtype, shape, values);
