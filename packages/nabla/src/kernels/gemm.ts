@@ -17,11 +17,11 @@ export interface Blocking {
   readonly nc: number;
   /** Rows of the packed block of A, which stays in L2. */
   readonly mc: number;
-  /** Up to this many columns A is read in place. */
+  /** Up to this many columns A is read in place where its rows are contiguous. */
   readonly unpackedColumns: number;
 }
 
-export const defaultBlocking: Blocking = { kc: 384, nc: 1024, mc: 132, unpackedColumns: 64 };
+export const defaultBlocking: Blocking = { kc: 256, nc: 1024, mc: 192, unpackedColumns: 1024 };
 
 /** One direction of C cut into pieces: `big` until `bigCount`, then one less (rows), or `big` and a narrower last (columns). */
 interface Tiling {
@@ -161,9 +161,15 @@ class Plan {
   }
 }
 
+/** A transposed is read in place only for few columns: its k lie far apart. */
+const unpackedTransposedColumns = 64;
+/** Rows this many bytes apart (or a multiple) fall into the same sets of the L1 cache and evict each other. */
+const conflictingStride = 4096;
+
 function layoutOfA(a: PlainMatrix | undefined, n: number, { unpackedColumns }: Blocking): LayoutA {
-  if (a === undefined || n > unpackedColumns || a.layout === "strided") return "packed";
-  return a.layout === "k" ? "rows" : "columns";
+  if (a?.layout === "lanes") return n > unpackedTransposedColumns ? "packed" : "columns";
+  if (a?.layout !== "k" || n > unpackedColumns) return "packed";
+  return n > unpackedTransposedColumns && a.laneStride % conflictingStride === 0 ? "packed" : "rows";
 }
 
 /** True for the epilogue that stores the product where it already is. */
