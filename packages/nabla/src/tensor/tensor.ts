@@ -754,13 +754,15 @@ export class Tensor {
   }
 
   /**
-   * A copy with memory of its own.
+   * A copy with memory of its own, made at once: a step that updates a variable in place leaves it alone.
    *
    * @example
    * tensor([1, 2]).clone().toArray(); // [1, 2]
    */
   clone(): Tensor {
-    return new Tensor(movement.alias(this.node));
+    const node = movement.alias(this.node);
+    if (!isTraced(node)) evaluate([node]);
+    return new Tensor(node);
   }
 
   // ── reading ──

@@ -1,18 +1,31 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
+import { constant } from "../nn/initialisers.ts";
+import { dense } from "../nn/dense.ts";
 import { DTypeError, ShapeError } from "../ops/errors.ts";
+import { sgd } from "../optim/sgd.ts";
+import { step } from "../train/step.ts";
 import { ones, tensor, zeros } from "./creation.ts";
 import { defaultDevice, storageOf } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
 import { Variable } from "./variable.ts";
 
 onEveryDevice("Variable", () => {
   test("owns its memory", () => {
     const initial = tensor([1, 2]);
     const variable = new Variable(initial);
-    expect(variable.toArray()).toEqual([1, 2]);
     expect(storageOf(variable.node)).not.toBe(storageOf(initial.node));
     initial.dispose();
     expect(variable.toArray()).toEqual([1, 2]);
+  });
+
+  test("a clone keeps the value of before a step", async () => {
+    const model = dense(1, 1, { init: constant(2), bias: false });
+    const before = model.weight.clone();
+    const doubled = model.weight.mul(2);
+    await step(model, sgd({ learningRate: 1 }), (layer, x: Tensor) => layer.forward(x).sum())(ones([1, 1]));
+    expect([before.item(), model.weight.item()]).toEqual([2, 1]);
+    expect(() => doubled.item()).toThrow(/has since updated in place/);
   });
 
   test("assign replaces the value, and what was computed before keeps the old one", () => {

@@ -31,7 +31,10 @@ export class Variable extends Tensor {
   readonly name: string | undefined;
 
   constructor(initial: Tensor, options: VariableOptions = {}) {
-    super(alias(initial.node));
+    const node = alias(initial.node);
+    super(node);
+    // Data is copied at once, since its owner may dispose of it; what is still to be computed waits for its first use.
+    if (initial.node.storage !== undefined) evaluate([node]);
     this.trainable = options.trainable ?? isFloating(initial.dtype);
     this.name = options.name;
     if (this.trainable && !isFloating(initial.dtype)) {
