@@ -1,7 +1,7 @@
 // For tests: runs a lowered kernel in the interpreter and as WebAssembly, in any split of its units, on buffers with guard bytes.
-// What it must compute is evaluated in float64 by compile/execute.ts.
+// What it must compute is evaluated in float64 by compile/execute.fixture.ts.
 import { expect } from "vitest";
-import { execute } from "../compile/execute.ts";
+import { execute } from "../compile/execute.fixture.ts";
 import { ModuleAssembler } from "../devices/wasm/assemble.ts";
 import { memoryImport } from "../devices/wasm/module.ts";
 import { printFunctions } from "../devices/wasm/print.ts";
