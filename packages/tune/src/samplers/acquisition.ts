@@ -117,7 +117,7 @@ export interface SearchRegion {
   readonly allowed: (x: Float64Array) => boolean;
 }
 
-const UNIFORM = 240, NEIGHBOURS = 180, STARTS = 5;
+const UNIFORM = 320, NEIGHBOURS = 120, FAR_STARTS = 4, NEAR_STARTS = 2;
 
 /** The points found, masked, best first. */
 export function maximise(acquisition: LogExpectedImprovement, region: SearchRegion, random: Random): Float64Array[] {
@@ -128,20 +128,18 @@ export function maximise(acquisition: LogExpectedImprovement, region: SearchRegi
     region.mask(x, masked);
     return region.allowed(masked) ? acquisition.value(masked) : -Infinity;
   };
-  const pool: { x: Float64Array; value: number }[] = [];
-  for (let i = 0; i < UNIFORM + (incumbents.length > 0 ? NEIGHBOURS : 0); i++) {
-    const x = new Float64Array(D);
-    if (i < UNIFORM) for (let d = 0; d < D; d++) x[d] = uniformCoordinate(region, d, random);
-    else neighbour(region, incumbents[i % incumbents.length]!, random, x);
-    pool.push({ x, value: value(x) });
-  }
-  pool.sort((a, b) => b.value - a.value);
-  const starts = pool.slice(0, STARTS - 1);
-  // The best neighbour of the incumbent always takes part: pools of far points would crowd it out.
-  const near = pool.find(({ x }) => incumbents.length > 0 && distance(x, incumbents[0]!) < 0.05 * Math.sqrt(D));
-  if (near !== undefined && !starts.includes(near)) starts.push(near);
+  const draw = (count: number, fill: (x: Float64Array, i: number) => void): { x: Float64Array; value: number }[] =>
+    Array.from({ length: count }, (_, i) => {
+      const x = new Float64Array(D);
+      fill(x, i);
+      return { x, value: value(x) };
+    }).sort((a, b) => b.value - a.value);
+  const far = draw(UNIFORM, (x) => { for (let d = 0; d < D; d++) x[d] = uniformCoordinate(region, d, random); });
+  const near = draw(incumbents.length > 0 ? NEIGHBOURS : 0, (x, i) => neighbour(region, incumbents[i % incumbents.length]!, random, x));
+  // Both kinds climb: before climbing, neighbours of a polished optimum would crowd out every far point.
+  const starts = [...far.slice(0, FAR_STARTS), ...near.slice(0, NEAR_STARTS)];
   const found = starts.filter((start) => start.value > -Infinity).map((start) => climb(acquisition, region, start.x, start.value, value, random));
-  return [...found, ...pool.slice(0, 100)].filter((p) => p.value > -Infinity).sort((a, b) => b.value - a.value).map(({ x }) => {
+  return [...found, ...far.slice(0, 50), ...near.slice(0, 50)].filter((p) => p.value > -Infinity).sort((a, b) => b.value - a.value).map(({ x }) => {
     const out = new Float64Array(D);
     region.mask(x, out);
     return out;
@@ -216,10 +214,4 @@ function neighbour(region: SearchRegion, from: Float64Array, random: Random, out
     // A step smaller than a cell still moves one cell now and then.
     out[d] = cellCentre(dimension, target !== cell ? target : Math.min(dimension.levels - 1, Math.max(0, cell + random.integer(3) - 1)));
   }
-}
-
-function distance(a: Float64Array, b: Float64Array): number {
-  let s = 0;
-  for (let d = 0; d < a.length; d++) if (!Number.isNaN(b[d]!)) s += (a[d]! - b[d]!) ** 2;
-  return Math.sqrt(s);
 }

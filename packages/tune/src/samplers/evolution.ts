@@ -110,7 +110,7 @@ class Population {
     if (study.constrained) {
       const p = study.violations[this.history.trials[a]!]!, q = study.violations[this.history.trials[b]!]!;
       const difference = (Number.isNaN(p) ? Infinity : p) - (Number.isNaN(q) ? Infinity : q);
-      if (difference < 0 || difference > 0) return difference < 0;
+      if (difference !== 0 && !Number.isNaN(difference)) return difference < 0;
     }
     return this.history.losses[a]! < this.history.losses[b]!;
   }
