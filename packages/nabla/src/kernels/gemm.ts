@@ -61,6 +61,9 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
 /** Above this many tiles of rows it pays to pack B. */
 const unpackedRowTiles = 2;
 
+/** Enough pieces for a few threads to share evenly. */
+const finePieces = 16;
+
 /** Up to this many rows, sums over contiguous k go by dot products of so many columns at once. */
 const dotRows = 3;
 const dotColumns = 4;
@@ -111,12 +114,22 @@ class Plan {
 
     this.layoutA = this.dot ? "rows" : layoutOfA(this.a, n, blocking);
     this.layoutB = this.dot || (this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles) ? "rows" : "packed";
-    this.splitRows = this.rows.count > 1 && (m >= n || this.panels === 1);
+    this.splitRows = this.rowsAreBetterUnits();
 
     const depths = this.dot ? 1 : Math.max(1, Math.ceil(k / blocking.kc));
     this.kBlock = Math.max(4, roundUp(Math.ceil(k / depths), 4));
     this.tileBlock = Math.min(this.rows.count, Math.max(1, Math.floor(blocking.mc / this.rows.big)));
     this.panelBlock = Math.min(this.panels, Math.max(1, Math.floor(blocking.nc / this.panelWidth)));
+  }
+
+  /** Threads that share the rows each pack all of B, and those that share the columns all of A: the cheaper, if it is fine enough. */
+  private rowsAreBetterUnits(): boolean {
+    const { rows, panels, kernel, layoutA, layoutB } = this;
+    const [fineRows, finePanels] = [rows.count >= finePieces, panels >= finePieces];
+    if (fineRows !== finePanels) return fineRows;
+    const repeatedB = layoutB === "packed" ? kernel.n : 0;
+    const repeatedA = layoutA === "packed" ? kernel.m : 0;
+    return repeatedB === repeatedA || !fineRows ? rows.count > panels : repeatedB < repeatedA;
   }
 
   /** Tiles or panels that one product is cut into. */
@@ -125,7 +138,7 @@ class Plan {
   }
 
   get units(): number {
-    return this.kernel.m * this.kernel.n * this.batchSize === 0 ? 0 : this.pieces * this.batchSize;
+    return this.pieces * this.batchSize;
   }
 
   get fullPanels(): number {
@@ -211,7 +224,6 @@ class GemmWriter {
 
   write(): IrFunction {
     const { f, plan, start, end } = this;
-    if (plan.units === 0) return f.finish();
     f.if(binary("lt", start, end), () => {
       for (const emitter of [this.epilogue, this.computedA, this.computedB]) emitter?.start();
       if (plan.batchSize === 1) {
@@ -427,6 +439,8 @@ interface Depth {
   readonly last: Expr | undefined;
 }
 
+const emptyEntry: IrFunction = { name: "gemm", parameters: ["args", "start", "end", "scratch"].map((name) => ({ kind: "i32", lanes: 1, name })), body: [] };
+
 /** Lowers a product for `target`; `blocking` is for measuring. */
 export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking = defaultBlocking): LoweredKernel {
   if (kernel.m * kernel.n * sizeOf(kernel.batch) === 0) {
@@ -434,6 +448,7 @@ export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking
     for (const name of ["args", "start", "end", "scratch"]) f.parameter(name);
     return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
   }
+  if (sizeOf(kernel.batch) * kernel.m * kernel.n === 0) return { entry: emptyEntry, units: 0, cost: 0, scratchBytes: 0 };
   const plan = new Plan(kernel, target, blocking);
   return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, scratchBytes: plan.scratch.bytes };
 }
