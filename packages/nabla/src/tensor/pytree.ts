@@ -35,7 +35,7 @@ export interface Leaf {
 /** A tree taken apart: `rebuild` puts values in place of the leaves, in order. */
 export interface Flattened<T> {
   readonly leaves: readonly Leaf[];
-  /** The tree with other tensors for leaves. */
+  /** The tree with other tensors for leaves; throws {@link ValueError} on a module, which keeps its own (bind its variables instead). */
   restore(tensors: readonly Tensor[]): T;
   rebuild<U>(values: readonly U[]): TreeOf<T, U>;
 }
@@ -43,7 +43,7 @@ export interface Flattened<T> {
 type Structure =
   | { readonly kind: "leaf" }
   | { readonly kind: "array"; readonly children: readonly Structure[] }
-  | { readonly kind: "record"; readonly keys: readonly string[]; readonly children: readonly Structure[] };
+  | { readonly kind: "record"; readonly keys: readonly string[]; readonly children: readonly Structure[]; readonly module: boolean };
 
 export function isParameterised(value: unknown): value is Parameterised {
   return typeof value === "object" && value !== null && "parameters" in value && typeof value.parameters === "function";
@@ -60,7 +60,12 @@ export function flatten<T>(tree: T): Flattened<T> {
   const structure = collect(tree, "", leaves);
   return {
     leaves,
-    restore: (tensors) => build(structure, tensors.values()) as T,
+    restore(tensors) {
+      if (holdsModule(structure)) {
+        throw new ValueError("A module inside a tree cannot stand for other tensors.", "Pass the module as an argument of its own, or close over it.");
+      }
+      return build(structure, tensors.values()) as T;
+    },
     rebuild<U>(values: readonly U[]): TreeOf<T, U> {
       if (values.length !== leaves.length) throw new ValueError(`A tree of ${leaves.length} tensors cannot take ${values.length} values.`, "Pass one value a leaf.");
       const rest = values.values();
@@ -77,12 +82,17 @@ function collect(value: unknown, path: string, leaves: Leaf[]): Structure {
   if (Array.isArray(value)) {
     return { kind: "array", children: value.map((child: unknown, index) => collect(child, `${path}[${index}]`, leaves)) };
   }
-  const record = isParameterised(value) ? value.parameters() : value;
+  const module = isParameterised(value);
+  const record = module ? value.parameters() : value;
   if (isPlainRecord(record)) {
     const keys = Object.keys(record);
-    return { kind: "record", keys, children: keys.map((key) => collect(record[key], path === "" ? key : `${path}.${key}`, leaves)) };
+    return { kind: "record", module, keys, children: keys.map((key) => collect(record[key], path === "" ? key : `${path}.${key}`, leaves)) };
   }
   throw new ValueError(`${path === "" ? "The value" : `"${path}"`} is ${describe(value)}, not a tensor.`, "A tree holds tensors, modules, and arrays and records of them.");
+}
+
+function holdsModule(structure: Structure): boolean {
+  return structure.kind !== "leaf" && ((structure.kind === "record" && structure.module) || structure.children.some(holdsModule));
 }
 
 function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {

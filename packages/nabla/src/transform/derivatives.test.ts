@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
+import { type Dense, dense } from "../nn/dense.ts";
 import { Module } from "../nn/module.ts";
 import { DTypeError, LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { arange, ones, tensor, zeros } from "../tensor/creation.ts";
@@ -88,6 +89,7 @@ onEveryDevice("grad", () => {
     expect(() => grad((x: Tensor) => x.sum())(tensor([1], { dtype: "int32" }))).toThrow(DTypeError);
     expect(() => grad((x: Tensor) => x.greater(0).sum())(tensor([1]))).toThrow(DTypeError);
     expect(() => grad(({ a }: { a: { b: Tensor } }) => a.b.sum())({ a: { b: tensor([true]) } })).toThrow(/"a.b" is bool/);
+    expect(() => grad(({ layer }: { layer: Dense }) => layer.weight.sum())({ layer: dense(1, 1) })).toThrow(/A module inside a tree/);
     const promised: unknown = async () => ones([]);
     expect(() => grad(promised as (x: Tensor) => Tensor)(ones([]))).toThrow(/returned a promise/);
     // An error leaves no transform behind: the next result is computed.
