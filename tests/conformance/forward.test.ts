@@ -67,7 +67,7 @@ describe.each(devices)("forward ($name)", ({ make }) => {
       const leaves = sample.inputs.map(placeholder);
       const output = node(op, leaves, sample.params);
       const [expected] = interpret([output], leaves, sample.inputs.map(widened), "float64");
-      const [actual] = await runOn(device, [output], leaves, sample.inputs.map((input) => input.data));
+      const [actual] = await runOn(device, { outputs: [output], leaves, values: sample.inputs });
       expectClose(actual!, expected!, tolerance(op, sample, expected!));
     });
   });

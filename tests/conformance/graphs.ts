@@ -15,6 +15,8 @@ export interface RandomGraph {
   readonly leaves: readonly GraphNode[];
   readonly values: readonly HostValue[];
   readonly outputs: readonly GraphNode[];
+  /** The leaf that each output overwrites, if any. */
+  readonly donate: readonly (number | undefined)[];
   /** One line a step, for the report of a failure. */
   readonly [fc.toStringMethod]: () => string;
 }
@@ -290,11 +292,24 @@ function build(leaves: readonly { shape: number; dtype: number; seed: number }[]
   const outputs = [last, builder.known[extra % builder.known.length]!.node];
   const floating = builder.leaves.filter(({ dtype }) => isFloating(dtype));
   if (isFloating(last.dtype)) outputs.push(...vjp([last], floating, [one(last)]).filter((gradient) => gradient !== null));
-  const recipe = [...builder.recipe, `outputs ${outputs.map(({ id }) => id).join(", ")}`].join("\n");
-  return { leaves: builder.leaves, values: builder.values, outputs, [fc.toStringMethod]: () => recipe };
+  const donate = extra % 2 === 0 ? outputs.map(() => undefined) : overwritten(builder.leaves, outputs);
+  const written = outputs.map(({ id }, index) => (donate[index] === undefined ? id : `${id} over ${builder.leaves[donate[index]]!.id}`));
+  const recipe = [...builder.recipe, `outputs ${written.join(", ")}`].join("\n");
+  return { leaves: builder.leaves, values: builder.values, outputs, donate, [fc.toStringMethod]: () => recipe };
 }
 
-/** Graphs of up to 15 moves on one to three leaves; the gradient of the last value is computed beside it. */
+/** A leaf of its own for every output that has the shape and dtype of one. */
+function overwritten(leaves: readonly GraphNode[], outputs: readonly GraphNode[]): (number | undefined)[] {
+  const taken = new Set<number>();
+  return outputs.map((output) => {
+    const leaf = leaves.findIndex(({ dtype, shape }, index) => !taken.has(index) && dtype === output.dtype && sameShape(shape, output.shape));
+    if (leaf < 0) return undefined;
+    taken.add(leaf);
+    return leaf;
+  });
+}
+
+/** Graphs of up to 15 moves on one to three leaves; the gradient of the last value is computed beside it. Half of them update leaves in place. */
 export const randomGraphs: fc.Arbitrary<RandomGraph> = fc
   .tuple(
     fc.array(fc.record({ shape: fc.nat(leafShapes.length - 1), dtype: fc.nat(leafDTypes.length - 1), seed: fc.nat(1000) }), { minLength: 1, maxLength: 3 }),

@@ -69,7 +69,7 @@ function fill(dtype: DType, size: number, seed: number): TypedArray {
 
 function runOn(device: WasmDevice, program: Program, bound: readonly TypedArray[]): TypedArray[] {
   // Every kernel claims to be dear, so that threads share even tiny ones.
-  const lowered = program.kernels.map((kernel) => ({ ...lowerKernel(kernel, program.buffers, device.target), cost: 1e6 }));
+  const lowered = program.kernels.map((kernel) => ({ ...lowerKernel(kernel, device.target), cost: 1e6 }));
   const executable = device.compileLowered(lowered, program);
   const buffers = bound.map((array) => device.allocate(array.byteLength));
   bound.forEach((array, slot) => device.write(buffers[slot]!, array));

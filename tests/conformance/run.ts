@@ -12,16 +12,33 @@ export function placeholder({ shape, dtype }: Aval): GraphNode {
   return new GraphNode("source", [], { shape, dtype }, { shape, dtype });
 }
 
-/** Compiles `outputs` as a program of `leaves`, runs it on `data` and frees everything. */
-export async function runOn(device: Device, outputs: readonly GraphNode[], leaves: readonly GraphNode[], data: readonly TypedArray[]): Promise<HostValue[]> {
-  const executable = device.compile(compileProgram({ inputs: leaves, outputs, donate: [] }));
-  const buffers = [...leaves, ...outputs].map(({ shape, dtype }) => device.allocate(sizeOf(shape) * bytesPerElement[dtype]));
+/** A graph, what its leaves hold, and (for outputs that update one in place) which leaf an output overwrites. */
+export interface Work {
+  readonly outputs: readonly GraphNode[];
+  readonly leaves: readonly GraphNode[];
+  readonly values: readonly HostValue[];
+  readonly donate?: readonly (number | undefined)[];
+}
+
+/** The slot that each output of `work` is written to. */
+export function outputSlots({ outputs, leaves, donate }: Work): number[] {
+  let next = leaves.length;
+  return outputs.map((_, index) => donate?.[index] ?? next++);
+}
+
+/** Compiles `work` as one program, runs it and frees everything. */
+export async function runOn(device: Device, work: Work): Promise<HostValue[]> {
+  const { outputs, leaves, values, donate = [] } = work;
+  const executable = device.compile(compileProgram({ inputs: leaves, outputs, donate }));
+  const own = outputs.filter((_, index) => donate[index] === undefined);
+  const buffers = [...leaves, ...own].map(({ shape, dtype }) => device.allocate(sizeOf(shape) * bytesPerElement[dtype]));
   try {
-    data.forEach((values, index) => device.write(buffers[index]!, values));
+    values.forEach(({ data }, index) => device.write(buffers[index]!, data));
     executable.run(buffers);
+    const slots = outputSlots(work);
     return await Promise.all(outputs.map(async ({ shape, dtype }, index) => {
       const result = hostArray(dtype, sizeOf(shape));
-      await device.read(buffers[leaves.length + index]!, result);
+      await device.read(buffers[slots[index]!]!, result);
       return { shape, dtype, data: result };
     }));
   } finally {
