@@ -11,6 +11,9 @@ const config: ViteUserConfig = defineConfig({
     include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "tests/browser/**"],
     setupFiles: ["tests/setup.ts"],
+    // Far above what any test takes, for machines that do other things too.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: "forks",
     execArgv: ["--expose-gc"],
     typecheck: { enabled: false, include: ["packages/*/src/**/*.test-d.ts"] },

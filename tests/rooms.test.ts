@@ -31,7 +31,7 @@ function importsOf(file: string): Import[] {
 }
 
 const files = globSync("**/*.ts", { cwd: source })
-  .filter((path) => !path.endsWith(".test.ts") && !path.endsWith(".test-d.ts"))
+  .filter((path) => !/\.(test|test-d|fixture)\.ts$/.test(path))
   .map((path) => join(source, path));
 const imports = files.flatMap(importsOf);
 
@@ -62,6 +62,10 @@ describe("rooms", () => {
   test("only node/ imports node:*, and the library imports no package", () => {
     const wrong = imports.filter(({ file, target }) => !target.startsWith(".") && !(target.startsWith("node:") && roomOf(file) === "node"));
     expect(wrong.map(({ file, target }) => `${short(file)} imports ${target}`)).toEqual([]);
+  });
+
+  test("fixtures are for tests", () => {
+    expect(imports.filter(({ target }) => /\.(test|fixture)\.ts$/.test(target)).map(({ file, target }) => `${short(file)} imports ${target}`)).toEqual([]);
   });
 
   test("every relative import names a file that exists, with its extension", () => {

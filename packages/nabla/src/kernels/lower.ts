@@ -5,10 +5,9 @@ import { lowerGemm } from "./gemm.ts";
 import { lowerMap } from "./map.ts";
 import { lowerReduce } from "./reduce.ts";
 import { lowerScatterAdd } from "./scatter.ts";
-import type { ProgramBuffer } from "../devices/device.ts";
 
 /** Lowers any kernel of a program for `target`. */
-export function lowerKernel(kernel: Kernel, _buffers: readonly ProgramBuffer[], target: Target): LoweredKernel {
+export function lowerKernel(kernel: Kernel, target: Target): LoweredKernel {
   switch (kernel.kind) {
     case "map":
       return lowerMap(kernel, target);

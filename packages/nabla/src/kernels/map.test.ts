@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkKernel, type Contents, runWasm, stridesFor, target, values } from "./check-kernel.ts";
+import { checkKernel, type Contents, runWasm, stridesFor, target, values } from "./check-kernel.fixture.ts";
 import { FunctionBuilder, i32 } from "./build.ts";
 import { Interpreter } from "./interpret.ts";
 import type { Access, Instruction, MapKernel, RegisterType } from "./kernel.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Contents, interpret, runWasm } from "./check-kernel.ts";
+import { type Contents, interpret, runWasm } from "./check-kernel.fixture.ts";
 import type { MapKernel, UnaryOp } from "./kernel.ts";
 
 type Float = "float32" | "float64";

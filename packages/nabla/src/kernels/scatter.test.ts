@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { checkKernel, values } from "./check-kernel.ts";
+import { checkKernel, values } from "./check-kernel.fixture.ts";
 import type { ScatterAddKernel } from "./kernel.ts";
 import type { DType } from "../ops/dtype.ts";
 

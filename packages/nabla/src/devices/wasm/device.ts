@@ -1,7 +1,6 @@
 // The wasm device: plans memory, turns programs into modules, and hands addresses to the engine, here or in its worker.
 // All bookkeeping is on this side, so that a page never waits for its engine but to read.
 import type { LoweredKernel, Target } from "../../kernels/ir.ts";
-import type { Kernel } from "../../kernels/kernel.ts";
 import { lowerKernel } from "../../kernels/lower.ts";
 import { bytesPerElement, type TypedArray } from "../../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../../ops/errors.ts";
@@ -144,7 +143,7 @@ export class WasmDevice implements Device {
 
   compile(program: Program): Executable {
     this.#checkOpen();
-    const lowered = program.kernels.map((kernel: Kernel) => lowerKernel(kernel, program.buffers, this.target));
+    const lowered = program.kernels.map((kernel) => lowerKernel(kernel, this.target));
     return this.compileLowered(lowered, program);
   }
 

@@ -64,7 +64,7 @@ function collect({ memory, addresses }: Laid, contents: readonly Contents[]): nu
 
 /** Buffers after the kernel ran in the interpreter. */
 export function interpret(kernel: Kernel, contents: readonly Contents[]): number[][] {
-  const lowered = lowerKernel(kernel, [], target);
+  const lowered = lowerKernel(kernel, target);
   const laid = layOut(contents, lowered.scratchBytes, (bytes) => new ArrayBuffer(bytes));
   if (lowered.units > 0) new Interpreter(laid.memory).run(lowered.entry, [0, 0, lowered.units, laid.scratch]);
   return collect(laid, contents);
@@ -72,7 +72,7 @@ export function interpret(kernel: Kernel, contents: readonly Contents[]): number
 
 /** Buffers after the kernel ran as WebAssembly, its units cut at the given fractions. */
 export function runWasm(kernel: Kernel, contents: readonly Contents[], cuts: readonly number[] = []): number[][] {
-  return runLowered(lowerKernel(kernel, [], target), contents, cuts);
+  return runLowered(lowerKernel(kernel, target), contents, cuts);
 }
 
 function runLowered(lowered: LoweredKernel, contents: readonly Contents[], cuts: readonly number[]): number[][] {
