@@ -24,3 +24,37 @@ export { SearchSpace, type Assignment, type Condition, type InputConstraint, typ
 export { createRandom, type Random } from "./random/random.ts";
 export type { Storage, StudyStore } from "./storage/storage.ts";
 export { MemoryStorage } from "./storage/memory.ts";
+export { defineStudy, type StudyDefinition } from "./study/define.ts";
+export { processExecutor, threadExecutor, type WorkersOptions } from "./executors/workers.ts";
+
+export { AutoSampler } from "./samplers/auto.ts";
+export { RandomSampler } from "./samplers/random.ts";
+export { SobolSampler } from "./samplers/sobol.ts";
+export { ExhaustiveSampler, GridSampler, type GridOptions, type GridPoints } from "./samplers/grid.ts";
+export { TPESampler } from "./samplers/tpe.ts";
+export { GPSampler, type GPOptions } from "./samplers/gp.ts";
+export { CMAESSampler, type CMAESOptions } from "./samplers/cma-es.ts";
+export { LSHADESampler, type LSHADEOptions } from "./samplers/lshade.ts";
+export { NSGASampler } from "./samplers/nsga.ts";
+export { EvolutionSampler, type EvolutionOptions } from "./samplers/evolution.ts";
+export { RegularisedEvolutionSampler } from "./samplers/regularised-evolution.ts";
+
+export { MedianPruner, PercentilePruner, type PercentileOptions } from "./pruners/percentile.ts";
+export { HyperbandPruner, SuccessiveHalvingPruner, type HalvingOptions, type HyperbandOptions } from "./pruners/halving.ts";
+export { PatientPruner, ThresholdPruner, type ThresholdOptions } from "./pruners/threshold.ts";
+export { WilcoxonPruner, type WilcoxonOptions } from "./pruners/wilcoxon.ts";
+export { PopulationBasedTraining, type PopulationBasedOptions } from "./pruners/population-based.ts";
+
+export * from "./analysis/index.ts";
+
+export { kFold, stratifiedKFold, type Fold, type FoldOptions } from "./cross-validation/folds.ts";
+export { crossValidated, type CrossValidationOptions } from "./cross-validation/objective.ts";
+
+export { HypergradientError, type Hypergradient, type InnerObjective, type OuterObjective, type TrainingStep } from "./hypergradient/bilevel.ts";
+export { HypergradientDescent, type HypergradientDescentOptions } from "./hypergradient/descent.ts";
+export { forwardHypergradient, reverseHypergradient } from "./hypergradient/unrolled.ts";
+export { conjugateGradientHypergradient, neumannHypergradient } from "./hypergradient/implicit.ts";
+export { hypergradientObjective, tuneByHypergradient, type HypergradientTuning } from "./hypergradient/tuner.ts";
+export { differentiableInner, differentiableOuter, differentiableStep, type Autodiff } from "./hypergradient/autodiff.ts";
+export { float64Space, type VectorSpace } from "./hypergradient/vector-space.ts";
+export { ProjectedGradient } from "./hypergradient/projected-gradient.ts";

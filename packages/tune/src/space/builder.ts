@@ -16,12 +16,13 @@ export interface Branches<B extends Readonly<Record<string, Fields>>> { readonly
 export type Fields = { readonly [name: string]: SpaceNode };
 export type SpaceNode = Parameter<unknown> | Branches<Readonly<Record<string, Fields>>> | ObjectSpace<Fields>;
 
-/** The type of the value a node stands for. */
+/** The type of the value a node stands for; matched by structure, for ObjectSpace mentions it in its own methods. */
 export type Infer<N> =
-  N extends ObjectSpace<infer F> ? InferFields<F>
-  : N extends Branches<infer B> ? { [K in keyof B & string]: { readonly kind: K } & InferFields<B[K]> }[keyof B & string]
+  N extends { readonly node: "object"; readonly fields: infer F } ? InferFields<F>
+  : N extends { readonly node: "branches"; readonly branches: infer B } ? { [K in keyof B & string]: { readonly kind: K } & InferFields<B[K]> }[keyof B & string]
   : N extends Parameter<infer T> ? T : never;
-type InferFields<F> = { readonly [K in keyof F]: Infer<F[K]> };
+/** The type of an object of nodes. */
+export type InferFields<F> = { readonly [K in keyof F]: Infer<F[K]> };
 
 /** A search space with named fields; the root of every typed space. */
 export class ObjectSpace<F extends Fields> {
@@ -37,7 +38,7 @@ export class ObjectSpace<F extends Fields> {
   }
 
   /** Only configurations for which `test` is true are evaluated. */
-  where(test: (value: Infer<ObjectSpace<F>>) => boolean): ObjectSpace<F> {
+  where(test: (value: InferFields<F>) => boolean): ObjectSpace<F> {
     const predicate: InputConstraint = { kind: "predicate", test: (assignment) => test(this.assemble(assignment)) };
     return new ObjectSpace(this.fields, [...this.inputConstraints, predicate]);
   }
@@ -60,8 +61,8 @@ export class ObjectSpace<F extends Fields> {
   }
 
   /** The typed value of an assignment. */
-  assemble(assignment: Assignment): Infer<ObjectSpace<F>> {
-    return assembleFields(this.fields, "", assignment) as Infer<ObjectSpace<F>>;
+  assemble(assignment: Assignment): InferFields<F> {
+    return assembleFields(this.fields, "", assignment) as InferFields<F>;
   }
 
   /** Flat external values of a typed value of which parts may be missing. */

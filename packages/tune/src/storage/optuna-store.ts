@@ -287,6 +287,8 @@ class OptunaStore implements StudyStore {
     if (this.heartbeat !== null) return;
     const file = new URL(`./heartbeat${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
     this.heartbeat = new Worker(file, { workerData: { address: this.options.address, owner, lease: this.options.lease } });
+    // Started anew with the next trial, should it ever fall over.
+    this.heartbeat.on("error", () => { this.heartbeat = null; });
     this.heartbeat.unref();
   }
 

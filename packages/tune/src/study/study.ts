@@ -1,13 +1,13 @@
 // The public face of a study: create or load it, ask and tell, or let it optimise; read what came out.
 import { InlineExecutor, localChannel, type Objective } from "../executors/inline.ts";
 import type { Fields, ObjectSpace } from "../space/builder.ts";
-import type { ParameterValue } from "../space/distribution.ts";
-import { toInternal } from "../space/distribution.ts";
+import { toInternal, type ParameterValue } from "../space/distribution.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage, StudyStore } from "../storage/storage.ts";
 import { bestTrials } from "../analysis/tables.ts";
 import { resultsOf } from "../analysis/results.ts";
-import { RandomSampler } from "../samplers/random.ts";
+import { MedianPruner } from "../pruners/percentile.ts";
+import { AutoSampler } from "../samplers/auto.ts";
 import { TrialState, type Direction, type FrozenTrial, type Json, type Sampler, type Scheduler, type StudyView } from "./contract.ts";
 import { StudyError, TrialStateError } from "./errors.ts";
 import { Master, MANUAL, type Outcome } from "./master.ts";
@@ -25,8 +25,8 @@ export interface OpenOptions<T> {
   readonly space?: ObjectSpace<Fields> & { assemble(assignment: never): T };
   /** Chooses configurations; `auto` by default. */
   readonly sampler?: Sampler;
-  /** Stops, pauses and promotes trials by their reports; none by default. */
-  readonly pruner?: Scheduler;
+  /** Stops, pauses and promotes trials by their reports; the median rule by default, null for none. */
+  readonly pruner?: Scheduler | null;
   /** Values to hold constant, by flat parameter name. */
   readonly fixed?: Parameters;
   /** Milliseconds since 1970; for tests. */
@@ -260,7 +260,7 @@ export class Study<T = Parameters> {
 }
 
 async function withStorage<T>(options: OpenOptions<T>, open: (storage: Storage) => Promise<StudyStore>): Promise<Study<T>> {
-  const { storage: where = "memory:", sampler = new RandomSampler(), pruner = null, fixed = {}, clock = Date.now, space = null } = options;
+  const { storage: where = "memory:", sampler = new AutoSampler(), pruner = new MedianPruner(), fixed = {}, clock = Date.now, space = null } = options;
   // Builds the flat space first: a contradictory one must not leave an empty study behind.
   if (space !== null) void space.search;
   const owns = typeof where === "string";

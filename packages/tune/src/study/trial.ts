@@ -4,7 +4,7 @@ import {
   categoricalDistribution, describe, floatDistribution, intDistribution, ordinalDistribution, permutationDistribution, sameDistribution, simplexDistribution,
   subsetDistribution, toExternal, type Distribution, type FloatOptions, type IntOptions, type Internal, type ParameterValue, type Scalar, type SubsetOptions,
 } from "../space/distribution.ts";
-import type { ObjectSpace, Fields, Infer } from "../space/builder.ts";
+import type { ObjectSpace, Fields } from "../space/builder.ts";
 import type { Assignment } from "../space/space.ts";
 import type { Checkpoint, Json } from "./contract.ts";
 import { ParameterRedeclaredError, ValueError } from "./errors.ts";
@@ -81,7 +81,7 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
   /** The configuration: of the declared space, typed; without one, what was suggested so far. */
   get params(): T {
     if (this.declared === null) return Object.fromEntries([...this.decided].map(([name, { value }]) => [name, value])) as T;
-    return (this.typed ??= this.declared.assemble(this.assignment) as Infer<ObjectSpace<Fields>> as T);
+    return (this.typed ??= this.declared.assemble(this.assignment) as T);
   }
 
   /** A float in [low, high]; `log` for a logarithmic scale, `step` for a grid. */

@@ -1,0 +1,107 @@
+// The table on stderr while a study runs: progress, best, and what each worker is at. On a terminal it is redrawn
+// in place; elsewhere every finished trial becomes a line.
+import type { FrozenTrial, Study } from "@nabla/tune";
+import type { Streams } from "./main.ts";
+
+const REDRAW = 200;
+const BAR = 24;
+const ROWS = 12;
+
+export class LiveTable {
+  private readonly study: Study<unknown>;
+  private readonly trials: number;
+  private readonly stream: Streams["stderr"];
+  private readonly began = performance.now();
+  private readonly timer: ReturnType<typeof setInterval> | null;
+  private lines = 0;
+  private ended = 0;
+  private message = "";
+
+  constructor(study: Study<unknown>, trials: number, stream: Streams["stderr"]) {
+    this.study = study;
+    this.trials = trials;
+    this.stream = stream;
+    this.timer = stream.isTTY === true ? setInterval(() => { this.draw(); }, REDRAW) : null;
+  }
+
+  /** Notes a finished trial. */
+  finished(trial: FrozenTrial): void {
+    this.ended++;
+    if (this.timer === null) this.stream.write(`${describeTrial(trial)}${this.share()}\n`);
+  }
+
+  /** Shows a message. */
+  say(message: string): void {
+    this.message = message;
+    if (this.timer === null) this.stream.write(`${message}\n`);
+  }
+
+  /** Leaves the last picture standing. */
+  close(): void {
+    if (this.timer === null) return;
+    clearInterval(this.timer);
+    this.draw();
+  }
+
+  private share(): string {
+    return this.trials === Infinity ? "" : `  [${done(this.study)}/${this.trials}]`;
+  }
+
+  private draw(): void {
+    const width = this.stream.columns ?? 80;
+    const lines = this.picture().map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+    const up = this.lines === 0 ? "" : `\x1b[${this.lines}A`;
+    this.stream.write(`${up}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`);
+    this.lines = lines.length;
+  }
+
+  private picture(): string[] {
+    const { study } = this;
+    const seconds = (performance.now() - this.began) / 1000;
+    const rate = this.ended / seconds;
+    const lines = [`${study.name}  ${bar(done(study), this.trials)}  ${duration(seconds)}${rate > 0 && this.trials !== Infinity ? `, ${duration((this.trials - done(study)) / rate)} left` : ""}`];
+    const best = study.directions.length === 1 ? study.best : null;
+    if (best !== null) lines.push(`best   ${describeTrial(best)}`);
+    else if (study.directions.length > 1) lines.push(`front  ${study.front.length} trials`);
+    for (const number of study.view.running.slice(0, ROWS)) {
+      const trial = study.view.trial(number);
+      const report = trial.reports.at(-1);
+      const progress = report === undefined ? "" : `  step ${report.step}: ${Object.entries(report.metrics).map(([name, x]) => `${name} ${short(x)}`).join(", ")}`;
+      lines.push(`${String(number).padStart(6)} ${parameters(trial)}${progress}`);
+    }
+    if (study.view.running.length > ROWS) lines.push(`       and ${study.view.running.length - ROWS} more`);
+    if (this.message !== "") lines.push(this.message);
+    return lines;
+  }
+}
+
+/** Evaluations that have ended; duplicates cost nothing. */
+export function done(study: Study<unknown>): number {
+  return study.evaluations - study.view.running.length - study.view.paused.length;
+}
+
+/** One line on a trial. */
+export function describeTrial(trial: FrozenTrial): string {
+  const result = trial.values === null ? "" : ` ${trial.values.map(short).join(" ")}`;
+  const reason = trial.state === "FAIL" ? `  ${String(trial.systemAttributes["fail_reason"] ?? "").split("\n")[0]!}` : "";
+  return `trial ${trial.number} ${trial.state}${result}  ${parameters(trial)}${reason}`;
+}
+
+function parameters(trial: FrozenTrial): string {
+  return Object.entries(trial.params).map(([name, value]) => `${name}=${typeof value === "number" ? short(value) : JSON.stringify(value)}`).join(" ");
+}
+
+function short(x: number): string {
+  return Number.isInteger(x) ? String(x) : String(Number(x.toPrecision(5)));
+}
+
+function bar(count: number, total: number): string {
+  if (total === Infinity) return `${count} trials`;
+  const full = Math.round((BAR * Math.min(count, total)) / total);
+  return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${count}/${total}`;
+}
+
+function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 60 ? `${whole} s` : whole < 3600 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
