@@ -62,7 +62,7 @@ export function browserHost(): Host {
       const url = URL.createObjectURL(new Blob([browserPrologue, source, ")(port);"], { type: "text/javascript" }));
       const worker = new Worker(url);
       worker.onmessage = (event: MessageEvent<unknown>) => events.message(event.data);
-      worker.onerror = (event) => events.failed(event.message || "its script did not load");
+      worker.onerror = (event) => events.failed(event.message || "its script did not load (a Content-Security-Policy must allow blob: as worker-src)");
       return {
         post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
         terminate() {
