@@ -67,6 +67,8 @@ class Evolution {
   private readonly thresholds: (Float64Array | null)[];
   /** Whether a row does not determine the sampled point: cells, or coordinates that were inactive. */
   private readonly needsPoint: boolean;
+  /** Whether repeats can occur at all. */
+  private readonly finite: boolean;
   private synced = 0;
   private generation: Individual[] = [];
   /** Counts every generation of every restart. */
@@ -87,6 +89,7 @@ class Evolution {
     this.numeric = dimensions.flatMap((d, i) => (d.kind === "categorical" ? [] : [i]));
     this.categorical = dimensions.flatMap((d, i) => (d.kind === "categorical" ? [i] : []));
     this.thresholds = this.numeric.map((i) => (dimensions[i]!.kind === "ordered" ? dimensions[i]!.edges!.slice(1, -1) : null));
+    this.finite = dimensions.every(({ kind }) => kind !== "continuous");
     this.needsPoint = history.space.conditional || this.thresholds.some((t) => t !== null);
   }
 
@@ -121,7 +124,7 @@ class Evolution {
       });
       this.categorical.forEach((d, i) => { unit[d] = cellCentre(dimensions[d]!, draw(this.probabilities[i]!, random)); });
       const assignment = space.fromUnit(unit);
-      if (!space.satisfies(assignment) || (!study.noisy && study.find(assignment) >= 0)) continue;
+      if (!space.satisfies(assignment) || (this.finite && !study.noisy && study.find(assignment) >= 0)) continue;
       const attributes: Record<string, Json> = { [GENERATION]: this.epoch };
       if (this.epoch === 1) attributes[START] = this.startedWith;
       if (this.needsPoint) attributes[POINT] = Array.from(v);

@@ -53,7 +53,7 @@ const CANDIDATE_ROWS_TO_SEARCH_FROM = 5;
  * After so many trials without a gain worth having, every other trial doubts the model: shorter length scales, and an
  * improvement of at least a margin (in deviations of the warped loss), or a local optimum would be polished for ever.
  */
-const STALL = 5, STALL_MARGIN = 0.02;
+const STALL = 5, STALL_MARGIN = 0.1;
 
 class Surrogate {
   readonly history: History;
@@ -113,7 +113,7 @@ class Surrogate {
     const stalled = this.stalledFor(losses, feasible) >= STALL && this.rows.length % 2 === 1;
     const fitted = process.theta;
     if (stalled) {
-      process.theta = fitted.map((t, d) => (d < history.width ? t - 0.5 : t));
+      process.theta = fitted.map((t, d) => (d < history.width ? t - 0.15 : t));
       process.refresh();
     }
     const localLosses = Float64Array.from(local, (i) => losses[i]!);

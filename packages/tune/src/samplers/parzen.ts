@@ -27,6 +27,10 @@ export class ParzenEstimator {
   private readonly counts: Int32Array;
   private readonly stale: Uint8Array;
   private deviation: Float64Array;
+  /** 1 / deviation. */
+  private inverse: Float64Array;
+  /** Whether every coordinate is continuous and every row has all of them. */
+  private continuous: boolean;
   /** log of the kernel's normaliser per row and dimension. */
   private normaliser: Float64Array;
   /** Sum of `normaliser` over continuous dimensions. */
@@ -45,6 +49,8 @@ export class ParzenEstimator {
     this.counts = new Int32Array(this.width);
     this.stale = new Uint8Array(this.width);
     this.deviation = new Float64Array(64 * this.width);
+    this.inverse = new Float64Array(64 * this.width);
+    this.continuous = dimensions.every(({ kind }) => kind === "continuous");
     this.normaliser = new Float64Array(64 * this.width);
     this.constant = new Float64Array(64);
     const tables = (): (Float64Array | null)[] =>
@@ -61,7 +67,7 @@ export class ParzenEstimator {
     this.size++;
     for (let d = 0; d < this.width; d++) {
       const u = this.rows.unit[row * this.width + d]!;
-      if (Number.isNaN(u)) continue;
+      if (Number.isNaN(u)) { this.continuous = false; continue; }
       const n = this.counts[d]!++;
       if (this.dimensions[d]!.kind === "categorical") continue;
       if (n === this.order[d]!.length) this.order[d] = longer(this.order[d]!);
@@ -110,57 +116,79 @@ export class ParzenEstimator {
 
   /** log density of a point; coordinates that are NaN do not take part. `only` restricts it to one coordinate. */
   logDensity(x: Float64Array, only = -1): number {
+    const out = new Float64Array(1);
+    this.logDensities(x, 1, out, only);
+    return out[0]!;
+  }
+
+  /** `logDensity` of `count` points, rows of `points`: one walk over the kernels serves all of them. */
+  logDensities(points: Float64Array, count: number, out: Float64Array, only = -1): void {
     this.refresh();
-    const { width, size, dimensions, deviation, constant, normaliser } = this;
+    const { width, size, dimensions, deviation, inverse, constant, normaliser, members } = this;
     const unit = this.rows.unit;
     const from = only < 0 ? 0 : only, to = only < 0 ? width : only + 1;
-    let prior = 0;
-    let complete = true; // whether all continuous coordinates take part, so that `constant` applies
+    const kinds = new Uint8Array(count * width), cells = new Int32Array(count * width), complete = new Uint8Array(count);
+    const prior = new Float64Array(count), sums = new Float64Array(count).fill(1);
+    const match = new Float64Array(width), mismatch = new Float64Array(width);
     for (let d = from; d < to; d++) {
-      if (Number.isNaN(x[d]!)) complete = false;
-      else prior += logPrior(dimensions[d]!, x[d]!);
-    }
-    const kinds = this.kinds, cells = this.cells, match = this.match, mismatch = this.mismatch;
-    for (let d = from; d < to; d++) {
-      const { kind, levels } = dimensions[d]!;
-      if (Number.isNaN(x[d]!)) { kinds[d] = SKIP; continue; }
-      kinds[d] = kind === "continuous" ? CONTINUOUS : kind === "ordered" ? ORDERED : CATEGORICAL;
-      if (kind === "continuous") continue;
-      cells[d] = cellOf(dimensions[d]!, x[d]!);
+      const { levels } = dimensions[d]!;
       const share = 1 / (this.counts[d]! + 1);
       match[d] = Math.log((1 + share) / (1 + levels * share));
       mismatch[d] = Math.log(share / (1 + levels * share));
     }
-    const useConstant = only < 0 && complete;
-    let sum = 1, total = 1;
+    for (let c = 0; c < count; c++) {
+      // With all continuous coordinates present their normalisers come as one sum per kernel.
+      complete[c] = only < 0 ? 1 : 0;
+      for (let d = from; d < to; d++) {
+        const u = points[c * width + d]!, dimension = dimensions[d]!;
+        if (Number.isNaN(u)) { complete[c] = 0; continue; }
+        prior[c] = prior[c]! + logPrior(dimension, u);
+        kinds[c * width + d] = dimension.kind === "continuous" ? CONTINUOUS : dimension.kind === "ordered" ? ORDERED : CATEGORICAL;
+        if (dimension.kind !== "continuous") cells[c * width + d] = cellOf(dimension, u);
+      }
+    }
+    let total = 1;
+    const plain = only < 0 && this.continuous && complete.every((c) => c === 1);
     for (let i = 0; i < size; i++) {
-      const row = this.members[i]!;
+      const row = members[i]!, at = row * width;
       const weight = this.weight(i);
       total += weight;
-      const at = row * width;
-      let e = (useConstant ? constant[row]! : 0) - prior;
-      for (let d = from; d < to; d++) {
-        const kind = kinds[d]!;
-        if (kind === SKIP) continue;
-        const m = unit[at + d]!;
-        if (m !== m) continue; // the row lacks the coordinate: uniform
-        if (kind === CONTINUOUS) {
-          const z = (x[d]! - m) / deviation[at + d]!;
-          e -= 0.5 * z * z;
-          if (!useConstant) e += normaliser[at + d]!;
-        } else if (kind === ORDERED) e += this.logMass(d, cells[d]!, m, deviation[at + d]!, normaliser[at + d]!);
-        else e += cellOf(dimensions[d]!, m) === cells[d] ? match[d]! : mismatch[d]!;
-        // Every further term only subtracts, once the constants are in.
-        if (useConstant && e < NEGLIGIBLE) break;
+      if (plain) {
+        // The common case without its branches: this loop is what an ask in a long study costs.
+        const start = constant[row]!;
+        for (let c = 0, base = 0; c < count; c++, base += width) {
+          let e = start - prior[c]!;
+          for (let d = 0; d < width; d++) {
+            const z = (points[base + d]! - unit[at + d]!) * inverse[at + d]!;
+            e -= 0.5 * z * z;
+            if (e < NEGLIGIBLE) break;
+          }
+          if (e > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(e);
+        }
+        continue;
       }
-      if (e > NEGLIGIBLE) sum += weight * Math.exp(e);
+      for (let c = 0; c < count; c++) {
+        const base = c * width, summed = complete[c] === 1;
+        let e = (summed ? constant[row]! : 0) - prior[c]!;
+        for (let d = from; d < to; d++) {
+          const kind = kinds[base + d]!;
+          if (kind === SKIP) continue;
+          const m = unit[at + d]!;
+          if (m !== m) continue; // the row lacks the coordinate: uniform
+          if (kind === CONTINUOUS) {
+            const z = (points[base + d]! - m) / deviation[at + d]!;
+            e -= 0.5 * z * z;
+            if (!summed) e += normaliser[at + d]!;
+          } else if (kind === ORDERED) e += this.logMass(d, cells[base + d]!, m, deviation[at + d]!, normaliser[at + d]!);
+          else e += cellOf(dimensions[d]!, m) === cells[base + d] ? match[d]! : mismatch[d]!;
+          // Every further term only subtracts, once the constants are in.
+          if (summed && e < NEGLIGIBLE) break;
+        }
+        if (e > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(e);
+      }
     }
-    return prior + Math.log(sum / total);
+    for (let c = 0; c < count; c++) out[c] = prior[c]! + Math.log(sums[c]! / total);
   }
-  private readonly kinds = new Uint8Array(256);
-  private readonly cells = new Int32Array(256);
-  private readonly match = new Float64Array(256);
-  private readonly mismatch = new Float64Array(256);
 
   private weight(i: number): number {
     const n = this.size;
@@ -230,6 +258,7 @@ export class ParzenEstimator {
     const gap = n === 1 ? Math.max(m, 1 - m) : Math.max(below, above);
     const deviation = Math.min(1, Math.max(gap, n + 2 < 100 ? 1 / (n + 2) : NARROWEST));
     this.deviation[row * width + d] = deviation;
+    this.inverse[row * width + d] = 1 / deviation;
     const inside = Math.log(interval(-m / deviation, (1 - m) / deviation));
     this.normaliser[row * width + d] = this.dimensions[d]!.kind === "continuous" ? -Math.log(deviation) - LOG_SQRT_2PI - inside : -inside;
     if (withConstant) this.updateConstant(row);
@@ -265,6 +294,7 @@ export class ParzenEstimator {
     };
     this.constant = grown(this.constant, capacity);
     this.deviation = grown(this.deviation, capacity * this.width);
+    this.inverse = grown(this.inverse, capacity * this.width);
     this.normaliser = grown(this.normaliser, capacity * this.width);
   }
 }

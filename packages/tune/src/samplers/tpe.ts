@@ -78,9 +78,10 @@ export class TPESampler implements Sampler {
     const active = activity(space, model.history);
     const x = new Float64Array(model.history.width);
     const seen = new Set<string>();
-    let best: Assignment | null = null, bestScore = -Infinity;
+    const points = new Float64Array(this.candidates * x.length);
+    const assignments: Assignment[] = [];
     // Candidates that are known, forbidden or repeated are drawn again, for a while.
-    for (let draws = 0, valid = 0; valid < this.candidates && draws < 10 * this.candidates; draws++) {
+    for (let draws = 0; assignments.length < this.candidates && draws < 10 * this.candidates; draws++) {
       model.good.sample(random, x, active);
       const assignment = space.fromUnit(x);
       if (space.constraints.length > 0 && !space.satisfies(assignment)) continue;
@@ -90,13 +91,18 @@ export class TPESampler implements Sampler {
         seen.add(key);
         if (study.find(assignment) >= 0 || isRunning(study, assignment)) continue;
       }
-      valid++;
-      const score = model.good.logDensity(x) - model.bad.logDensity(x);
-      if (score > bestScore) {
-        bestScore = score;
-        best = assignment;
-      }
+      points.set(x, assignments.length * x.length);
+      assignments.push(assignment);
     }
+    const good = new Float64Array(assignments.length), bad = new Float64Array(assignments.length);
+    model.good.logDensities(points, assignments.length, good);
+    model.bad.logDensities(points, assignments.length, bad);
+    let best: Assignment | null = null, bestScore = -Infinity;
+    assignments.forEach((assignment, c) => {
+      if (good[c]! - bad[c]! <= bestScore) return;
+      bestScore = good[c]! - bad[c]!;
+      best = assignment;
+    });
     return best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context);
   }
 
