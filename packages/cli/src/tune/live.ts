@@ -48,7 +48,7 @@ export class LiveTable {
   }
 
   private draw(): void {
-    const width = this.stream.columns ?? 80;
+    const width = this.stream.columns || 80;
     const lines = this.picture().map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
     const up = this.lines === 0 ? "" : `\x1b[${this.lines}A`;
     this.stream.write(`${up}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`);
