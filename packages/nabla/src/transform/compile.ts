@@ -1,21 +1,25 @@
 // compile: a function of tensors traced once per shape, then run as one program.
-// Modules may be arguments: their variables are inputs, so the program follows them when they change.
+// Modules may be arguments: their variables are inputs, and those that the function assigns are outputs.
+import type { DType } from "../ops/dtype.ts";
 import { ValueError } from "../ops/errors.ts";
-import { type GraphNode } from "../ops/graph.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import type { Shape } from "../ops/shape.ts";
 import * as ops from "../ops/build.ts";
 import { evaluate } from "../tensor/evaluate.ts";
 import { flatten, isParameterised, type Parameterised, type Tree, type TreeOf } from "../tensor/pytree.ts";
 import { Stage } from "../tensor/stage.ts";
 import { defaultDevice, sourceOf, storageOf } from "../tensor/storage.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { Variable } from "../tensor/variable.ts";
+import type { Variable } from "../tensor/variable.ts";
 
 /** Programs kept for one function; the least recently used goes first. */
 const PROGRAMS_LIMIT = 32;
 
 interface Compiled {
   readonly stage: Stage;
-  readonly outputs: readonly GraphNode[];
+  readonly outputs: readonly { readonly shape: Shape; readonly dtype: DType }[];
+  /** Which of the arguments' tensors are variables that the function assigns; their new values follow the outputs. */
+  readonly assigned: readonly number[];
   readonly rebuild: (values: readonly Tensor[]) => unknown;
 }
 
@@ -23,7 +27,8 @@ interface Compiled {
  * Compiles `f`: the first call with new shapes traces it and builds one program, later calls run that.
  *
  * `f` must compute with tensors only: it sees placeholders, so reading a value inside throws {@link LifetimeError}, and side
- * effects happen once. Tensors it closes over are taken as they are at the first call.
+ * effects happen once, but for assignments to variables of modules among the arguments (running statistics, dropout's keys),
+ * which happen at every call. Tensors it closes over are taken as they are at the first call.
  *
  * @example
  * const distance = compile((a: Tensor, b: Tensor) => a.sub(b).square().sum().sqrt());
@@ -45,9 +50,10 @@ export function compile<A extends readonly Tree[], R extends Tree>(f: (...inputs
       victim.stage.dispose();
     }
     const storages = compiled.stage.run(tensors.map((tensor) => storageOf(tensor.node)));
-    const results = storages.map((storage, index) => {
-      const { shape, dtype } = compiled.outputs[index]!;
-      return new Tensor(sourceOf(storage, shape, dtype));
+    const results = compiled.outputs.map(({ shape, dtype }, index) => new Tensor(sourceOf(storages[index]!, shape, dtype)));
+    compiled.assigned.forEach((position, index) => {
+      const variable = tensors[position] as Variable;
+      variable.bind(sourceOf(storages[results.length + index]!, variable.shape, variable.dtype));
     });
     return compiled.rebuild(results) as TreeOf<R, Tensor>;
   };
@@ -74,12 +80,28 @@ function argumentOf(value: Tree): Argument {
 
 function moduleArgument(module: Parameterised): Argument {
   const variables = variablesOf(module);
-  const mode = "training" in module ? String(module.training) : "";
   return {
     tensors: variables,
-    key: `${mode}${variables.map((variable) => `${variable.dtype}${variable.shape.join(",")}`).join("|")}`,
+    // Another module may compute something else with variables of the same shapes.
+    key: `#${identityOf(module)}${modesOf(module)}${variables.map((variable) => `${variable.dtype}${variable.shape.join(",")}`).join("|")}`,
     substitute: (nodes, body) => bound(variables, nodes, () => body(module)),
   };
+}
+
+const identities = new WeakMap<Parameterised, number>();
+let modulesSeen = 0;
+
+function identityOf(module: Parameterised): number {
+  let identity = identities.get(module);
+  if (identity === undefined) identities.set(module, (identity = modulesSeen++));
+  return identity;
+}
+
+/** Training or evaluation, of each module below. */
+function modesOf(module: Parameterised): string {
+  if (!("modules" in module && typeof module.modules === "function")) return "";
+  const modules = Object.values(module.modules() as Record<string, { readonly training: boolean }>);
+  return modules.map(({ training }) => (training ? "t" : "e")).join("");
 }
 
 function variablesOf(module: Parameterised): Variable[] {
@@ -100,14 +122,22 @@ export function bound<T>(variables: readonly Variable[], nodes: readonly GraphNo
 
 function trace<A extends readonly Tree[], R extends Tree>(f: (...inputs: A) => R, trees: readonly Argument[]): Compiled {
   const placeholders = trees.map((tree) => tree.tensors.map(({ shape, dtype }) => ops.source({ shape, dtype })));
-  const call = (index: number, values: readonly Tree[]): R => {
+  const inputs = placeholders.flat();
+  const tensors = trees.flatMap((tree) => tree.tensors);
+  const call = (index: number, values: readonly Tree[]): Compiled => {
     const tree = trees[index];
-    return tree === undefined ? f(...(values as A)) : tree.substitute(placeholders[index]!, (value) => call(index + 1, [...values, value]));
+    if (tree !== undefined) return tree.substitute(placeholders[index]!, (value) => call(index + 1, [...values, value]));
+    const result = f(...(values as A));
+    if (result === undefined) throw new ValueError("The compiled function returned nothing.", "Return the tensors to compute.");
+    const { leaves, rebuild } = flatten(result);
+    const outputs = leaves.map((leaf) => leaf.tensor.node);
+    // A module passed twice stands for its last placeholders.
+    const assigned = inputs.map((_, position) => position).filter((position) => {
+      const tensor = tensors[position]!;
+      return tensor instanceof Variable && tensors.lastIndexOf(tensor) === position && tensor.node !== inputs[position];
+    });
+    const stage = new Stage({ device: defaultDevice(), inputs, outputs: [...outputs, ...assigned.map((position) => tensors[position]!.node)], donate: [] });
+    return { stage, outputs: outputs.map(({ shape, dtype }) => ({ shape, dtype })), assigned, rebuild };
   };
-  const result = call(0, []);
-  if (result === undefined) throw new ValueError("The compiled function returned nothing.", "Return the tensors to compute.");
-  const flat = flatten(result);
-  const outputs = flat.leaves.map((leaf) => leaf.tensor.node);
-  const stage = new Stage({ device: defaultDevice(), inputs: placeholders.flat(), outputs, donate: [] });
-  return { stage, outputs, rebuild: (values) => flat.rebuild(values) };
+  return call(0, []);
 }

@@ -70,10 +70,24 @@ export type LaneExtractOp = keyof typeof laneExtracts;
 
 /** Bytes of one function body or section, in the order they are appended. */
 export class Code {
-  readonly bytes: number[] = [];
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(256);
+  #length = 0;
+
+  /** What was appended so far. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(2 * this.#buffer.length, this.#length + count));
+    grown.set(this.#buffer);
+    this.#buffer = grown;
+  }
 
   byte(value: number): this {
-    this.bytes.push(value & 0xff);
+    this.#reserve(1);
+    this.#buffer[this.#length++] = value;
     return this;
   }
 
@@ -81,11 +95,10 @@ export class Code {
   unsigned(value: number): this {
     let rest = value;
     while (rest >= 0x80) {
-      this.bytes.push((rest % 0x80) | 0x80);
+      this.byte((rest % 0x80) | 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    this.bytes.push(rest);
-    return this;
+    return this.byte(rest);
   }
 
   /** Signed LEB128 of an int32. */
@@ -94,11 +107,8 @@ export class Code {
     for (;;) {
       const low = rest & 0x7f;
       rest >>= 7;
-      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
-        this.bytes.push(low);
-        return this;
-      }
-      this.bytes.push(low | 0x80);
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) return this.byte(low);
+      this.byte(low | 0x80);
     }
   }
 
@@ -107,8 +117,10 @@ export class Code {
     return this.unsigned(encoded.length).append(encoded);
   }
 
-  append(bytes: Iterable<number>): this {
-    for (const byte of bytes) this.bytes.push(byte);
+  append(bytes: ArrayLike<number>): this {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
     return this;
   }
 
@@ -295,6 +307,6 @@ export class ModuleAssembler {
     }
     section(out, 10, bodies);
 
-    return Uint8Array.from(out.bytes);
+    return out.bytes.slice();
   }
 }
