@@ -21,7 +21,7 @@ export interface Blocking {
   readonly unpackedColumns: number;
 }
 
-export const defaultBlocking: Blocking = { kc: 256, nc: 1024, mc: 192, unpackedColumns: 1024 };
+export const defaultBlocking: Blocking = { kc: 384, nc: 1024, mc: 132, unpackedColumns: 1024 };
 
 /** One direction of C cut into pieces: `big` until `bigCount`, then one less (rows), or `big` and a narrower last (columns). */
 interface Tiling {
