@@ -34,7 +34,7 @@ interface Step {
   readonly picks: readonly number[];
 }
 
-const leafShapes: readonly Shape[] = [[], [1], [3], [7], [17], [1, 5], [3, 7], [5, 1], [2, 3, 5], [1, 1, 3], [4, 16], [33, 9], [0, 3]];
+const leafShapes: readonly Shape[] = [[], [1], [3], [7], [17], [1, 5], [3, 7], [5, 1], [2, 3, 5], [1, 1, 3], [4, 16], [33, 9], [5, 5], [3, 3, 3], [0, 3]];
 const leafDTypes: readonly DType[] = ["float32", "float32", "float32", "float32", "int32", "bool", "uint8", "float64"];
 const INEXACT = 99;
 const MOST_ELEMENTS = 4096;
@@ -292,21 +292,30 @@ function build(leaves: readonly { shape: number; dtype: number; seed: number }[]
   const outputs = [last, builder.known[extra % builder.known.length]!.node];
   const floating = builder.leaves.filter(({ dtype }) => isFloating(dtype));
   if (isFloating(last.dtype)) outputs.push(...vjp([last], floating, [one(last)]).filter((gradient) => gradient !== null));
-  const donate = extra % 2 === 0 ? outputs.map(() => undefined) : overwritten(builder.leaves, outputs);
+  const donate: (number | undefined)[] = outputs.map(() => undefined);
+  if (extra % 2 === 1) builder.leaves.forEach((leaf, index) => {
+    outputs.push(updateOf(leaf, builder.known, extra + 3 * index));
+    donate.push(index);
+  });
   const written = outputs.map(({ id }, index) => (donate[index] === undefined ? id : `${id} over ${builder.leaves[donate[index]]!.id}`));
   const recipe = [...builder.recipe, `outputs ${written.join(", ")}`].join("\n");
   return { leaves: builder.leaves, values: builder.values, outputs, donate, [fc.toStringMethod]: () => recipe };
 }
 
-/** A leaf of its own for every output that has the shape and dtype of one. */
-function overwritten(leaves: readonly GraphNode[], outputs: readonly GraphNode[]): (number | undefined)[] {
-  const taken = new Set<number>();
-  return outputs.map((output) => {
-    const leaf = leaves.findIndex(({ dtype, shape }, index) => !taken.has(index) && dtype === output.dtype && sameShape(shape, output.shape));
-    if (leaf < 0) return undefined;
-    taken.add(leaf);
-    return leaf;
-  });
+/** A value to overwrite `leaf` with: any of its dtype, alone, added to the old value, or added to the old value in reverse. */
+function updateOf(leaf: GraphNode, known: readonly Value[], choice: number): GraphNode {
+  const candidates = known.filter(({ node }) => node.dtype === leaf.dtype);
+  const { node } = fitted(candidates[choice % candidates.length]!, leaf.shape);
+  if (leaf.dtype === "bool") return ops.logicalNot(node);
+  const backward = leaf.shape.length > 0 && sizeOf(leaf.shape) > 0 ? reversed(leaf) : leaf;
+  return [ops.add(leaf, node), ops.sub(node, ops.scalarLike(1, node)), ops.add(node, backward)][choice % 3]!;
+}
+
+/** The rows of `x`, last first. */
+function reversed(x: GraphNode): GraphNode {
+  const rows = x.shape[0]!;
+  const forward = ops.iota([rows], 0);
+  return ops.gather(x, ops.sub(ops.scalarLike(rows - 1, forward), forward));
 }
 
 /** Graphs of up to 15 moves on one to three leaves; the gradient of the last value is computed beside it. Half of them update leaves in place. */
