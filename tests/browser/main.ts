@@ -40,6 +40,10 @@ async function bundle(): Promise<string> {
 /** Serves the page at / with isolation headers, and at /plain without. */
 async function serve(script: string): Promise<{ server: Server; origin: string }> {
   const server = createServer((request, response) => {
+    if (!/^127\.0\.0\.1:\d+$/.test(request.headers.host ?? "")) {
+      response.writeHead(403).end();
+      return;
+    }
     const isolated = !(request.headers.referer ?? request.url ?? "").endsWith("/plain");
     const headers = isolated ? isolation : {};
     if (request.url === "/script.js") {
