@@ -47,6 +47,8 @@ export class BodyEmitter {
   private readonly along: boolean[] = [];
   /** Values by instruction, then copy; one where it does not vary along the lanes. */
   private readonly values: Expr[][] = [];
+  /** Bytes to the indirect rows that do not vary along the lanes, by pointer. */
+  private readonly rows = new Map<string, Expr>();
   private readonly coordinates: (Expr | undefined)[];
   private group: Group = { copies: 1, single: false };
 
@@ -128,6 +130,7 @@ export class BodyEmitter {
       if (this.depthOf[index] !== depth) return;
       const copies = this.along[index] ? this.group.copies : 1;
       this.values[index] = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
+      if (!this.along[index]) this.findRows(index);
     });
   }
 
@@ -188,10 +191,20 @@ export class BodyEmitter {
     return vector;
   }
 
+  /** Computes where the rows that instruction `index` names begin, outside the loops in which they stay. */
+  private findRows(index: number): void {
+    for (const [key, { access }] of this.pointers) {
+      if (access.indirect?.row === index) this.rows.set(key, this.rowOffset(access, access.indirect, 0));
+    }
+  }
+
   /** Bytes from the access to its indirect row: one scalar, or a vector where rows vary along the lanes. */
   private rowOffsets(access: Access, copy: number): Expr | undefined {
     const { indirect } = access;
-    if (indirect === undefined) return undefined;
+    return indirect && (this.along[indirect.row] ? this.rowOffset(access, indirect, copy) : this.rows.get(pointerKey(access))!);
+  }
+
+  private rowOffset(access: Access, indirect: NonNullable<Access["indirect"]>, copy: number): Expr {
     const { f } = this;
     const bytes = cellBytes[cellOf[access.dtype]];
     const row = this.value(indirect.row, copy);
