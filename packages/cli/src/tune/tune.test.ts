@@ -25,8 +25,7 @@ describe.each([["journal", `journal:${join(folder, "a.journal")}`], ["sqlite", `
 
   test("run, status, best, resume, export", async () => {
     const ran = await tune("run", module, "--workers", "2", "--seed", "3", ...at);
-    expect(ran.stderr.match(/^trial \d+ (COMPLETE|PRUNED)/gm)).toHaveLength(12);
-    expect(ran.code).toBe(0);
+    expect(ran).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(trial \d+ (COMPLETE|PRUNED).*\n){12}$/) as string });
     const won = JSON.parse(ran.stdout) as { values: number[]; params: Record<string, number> };
     expect(won.values[0]).toBeCloseTo((1 - won.params["x"]!) ** 2 + 100 * (won.params["y"]! - won.params["x"]! ** 2) ** 2, 12);
     expect((await tune("run", module, ...at)).stderr).toMatch(/already has a study/);

@@ -128,8 +128,10 @@ function readParameters(trial: number, rows: readonly ParameterRow[], context: R
     const text = distributionText.get(name);
     if (text !== undefined && sameDistribution(text.distribution, union)) distributionText.set(name, { distribution: union, text: text.text });
     let internal: Internal = value.length === 1 ? value[0]! : Float64Array.from(value);
-    if (union.kind === "categorical" && distribution.kind === "categorical") internal = indexOfScalar(union.choices, distribution.choices[Number(internal)]);
-    if (internal === -1) throw new StorageCorruptError(`trial ${trial} has choice ${value[0]!} of "${name}", which has no such choice.`);
+    if (union.kind === "categorical" && distribution.kind === "categorical") {
+      internal = value[0]! in distribution.choices ? indexOfScalar(union.choices, distribution.choices[value[0]!]) : -1;
+      if (internal < 0) throw new StorageCorruptError(`trial ${trial} has choice ${value[0]!} of "${name}", which has ${distribution.choices.length}.`);
+    }
     if (!sameInternal(state.internal(trial, name), internal)) emit({ type: "parameters", trial, values: { [name]: toJsonInternal(internal) } });
   }
 }

@@ -45,6 +45,7 @@ async function loadPg(): Promise<PgModule> {
     const module = (await import(name)) as { readonly default?: PgModule } & PgModule;
     return module.default ?? module;
   } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw error;
     throw new StorageError("postgres: needs the package `pg`; run `npm i pg`.", { cause: error });
   }
 }
