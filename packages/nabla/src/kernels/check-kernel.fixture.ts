@@ -6,7 +6,7 @@ import { ModuleAssembler } from "../devices/wasm/assemble.ts";
 import { memoryImport } from "../devices/wasm/module.ts";
 import { printFunctions } from "../devices/wasm/print.ts";
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { Interpreter } from "./interpret.ts";
+import { Interpreter } from "./interpret.fixture.ts";
 import type { LoweredKernel, Target } from "./ir.ts";
 import type { Kernel } from "./kernel.ts";
 import { lowerKernel } from "./lower.ts";
