@@ -50,10 +50,10 @@ export class GPSampler implements Sampler {
 
 const CANDIDATE_ROWS_TO_SEARCH_FROM = 5;
 /**
- * After so many trials without a gain worth having, every other trial doubts the model: shorter length scales, and an
- * improvement of at least a margin (in deviations of the warped loss), or a local optimum would be polished for ever.
+ * After so many trials without a gain worth having, every other trial improves on the best found elsewhere, away from
+ * the incumbent by a distance per √dimension: else a local optimum is polished for ever.
  */
-const STALL = 5, STALL_MARGIN = 0.1;
+const STALL = 6, ELSEWHERE = 0.15;
 
 class Surrogate {
   readonly history: History;
@@ -110,12 +110,6 @@ class Surrogate {
     const order = this.byLoss(losses, feasible);
     const local = this.localRows(losses, order[0]!, this.rows.length);
     this.condition(local.map((i) => this.rows[i]!));
-    const stalled = this.stalledFor(losses, feasible) >= STALL && this.rows.length % 2 === 1;
-    const fitted = process.theta;
-    if (stalled) {
-      process.theta = fitted.map((t, d) => (d < history.width ? t - 0.15 : t));
-      process.refresh();
-    }
     const localLosses = Float64Array.from(local, (i) => losses[i]!);
     const { y } = warped(localLosses, this.warp(localLosses));
 
@@ -128,8 +122,11 @@ class Surrogate {
       return row;
     });
     const { alphas, lowest } = this.imagine(y, pending, context);
-    const incumbent = this.bestKnown(y, local, feasible, alphas[0]!);
-    const bests = lowest.map((imagined) => (anyFeasible ? Math.min(incumbent, imagined) - (stalled ? STALL_MARGIN : 0) : Infinity));
+    const centre = history.row(this.rows[order[0]!]!);
+    const elsewhere = this.stalledFor(y, local, feasible) >= STALL && this.rows.length % 2 === 1;
+    const away = (x: Float64Array): boolean => !elsewhere || distance(x, centre) > ELSEWHERE * Math.sqrt(history.width);
+    const incumbent = this.bestKnown(y, local, (i) => feasible[i]! && away(history.row(this.rows[i]!)), alphas[0]!);
+    const bests = lowest.map((imagined) => (anyFeasible && incumbent < Infinity ? Math.min(incumbent, imagined) : Infinity));
     const acquisition = new LogExpectedImprovement(process, alphas, bests, study.constrained ? this.constraintModels(study, local) : []);
 
     const pendingKeys = new Set(pending.map((row) => row.join()));
@@ -137,9 +134,10 @@ class Surrogate {
     const region: SearchRegion = {
       dimensions: history.dimensions,
       ...this.trustRegion(losses, feasible, order[0]!),
-      incumbents: order.slice(0, CANDIDATE_ROWS_TO_SEARCH_FROM).map((i) => history.row(this.rows[i]!)),
+      incumbents: order.map((i) => history.row(this.rows[i]!)).filter(away).slice(0, CANDIDATE_ROWS_TO_SEARCH_FROM),
       mask: activeCoordinates(space, history),
       allowed: (x) => {
+        if (!away(x)) return false;
         if (finite) {
           const key = x.join();
           if (this.known.has(key) || pendingKeys.has(key)) return false;
@@ -149,10 +147,6 @@ class Surrogate {
     };
     const found = maximise(acquisition, region, random);
     process.truncate(base);
-    if (stalled) {
-      process.theta = fitted;
-      process.refresh();
-    }
     const why = `log EI after ${this.rows.length} trials, ${this.warpName} losses`;
     for (const x of found.slice(context.attempt)) {
       const assignment = space.fromUnit(filled(x));
@@ -289,10 +283,10 @@ class Surrogate {
   }
 
   /** The value to improve on: the best observation, or with noise the best posterior mean at an observed point. */
-  private bestKnown(y: Float64Array, local: readonly number[], feasible: readonly boolean[], alpha: Float64Array): number {
+  private bestKnown(y: Float64Array, local: readonly number[], counts: (i: number) => boolean, alpha: Float64Array): number {
     let best = Infinity;
     local.forEach((i, k) => {
-      if (!feasible[i]) return;
+      if (!counts(i)) return;
       best = Math.min(best, this.noisy ? this.process.predictMean(this.history.row(this.rows[i]!), alpha) : y[k]!);
     });
     return best;
@@ -302,16 +296,14 @@ class Surrogate {
     return Array.from(losses, (_, i) => i).sort((a, b) => Number(feasible[b]) - Number(feasible[a]) || losses[a]! - losses[b]! || a - b);
   }
 
-  /** Trials since the best loss last fell by a hundredth of the spread of losses. */
-  private stalledFor(losses: Float64Array, feasible: readonly boolean[]): number {
-    const sorted = losses.toSorted();
-    const gain = 0.01 * (sorted[sorted.length >> 1]! - sorted[0]!);
+  /** Trials since the best warped loss last fell by a hundredth of a standard deviation. */
+  private stalledFor(y: Float64Array, local: readonly number[], feasible: readonly boolean[]): number {
     let best = Infinity, since = 0;
-    losses.forEach((loss, i) => {
+    local.forEach((i, k) => {
       since++;
-      if (!feasible[i]) return;
-      if (loss < best - gain || best === Infinity) since = 0;
-      if (since === 0) best = loss;
+      if (!feasible[i] || y[k]! >= best - 0.01) return;
+      best = y[k]!;
+      since = 0;
     });
     return since;
   }
@@ -379,4 +371,11 @@ function milestone(n: number, dense: number, factor: number): number {
 /** Absent coordinates as ½, for decoding. */
 function filled(x: Float64Array): Float64Array {
   return x.map((u) => (Number.isNaN(u) ? 0.5 : u));
+}
+
+/** Euclidean distance over coordinates both points have. */
+function distance(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let d = 0; d < a.length; d++) if (!Number.isNaN(a[d]! - b[d]!)) sum += (a[d]! - b[d]!) ** 2;
+  return Math.sqrt(sum);
 }
