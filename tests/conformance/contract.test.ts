@@ -17,7 +17,8 @@ const takesAnything: readonly OpName[] = ["cast", "stopGradient"];
 describe("contract", () => {
   // A source has no value of its own, so it has nothing to sample.
   test.each(names.filter((op) => op !== "source"))("%s has samples", (op) => {
-    const { samples, vjp } = rules[op] as Rule<OpName>;
+    const { vjp } = rules[op] as Rule<OpName>;
+    const samples = (rules[op] as Rule<OpName>).samples();
     expect(samples.length).toBeGreaterThanOrEqual(2);
     if (vjp !== "none") expect(samples.filter(({ differentiable }) => differentiable !== false).length).toBeGreaterThanOrEqual(2);
   });
@@ -56,7 +57,7 @@ function choices(count: number): boolean[][] {
 describe("batch", () => {
   const SIZE = 3;
   test.each(names)("%s equals a loop", (op) => {
-    for (const { inputs, params, name } of (rules[op] as Rule<OpName>).samples) {
+    for (const { inputs, params, name } of (rules[op] as Rule<OpName>).samples()) {
       const wide = inputs.map((input): HostValue => ({ ...input, data: widened(input) }));
       for (const batched of choices(inputs.length)) {
         const leaves = inputs.map(placeholder);

@@ -61,7 +61,7 @@ describe.each(devices)("forward ($name)", ({ make }) => {
   });
 
   describe.each(names)("%s", (op) => {
-    const { samples } = rules[op] as Rule<OpName>;
+    const samples = (rules[op] as Rule<OpName>).samples();
     const named = samples.map((sample, index) => ({ sample, title: `${index}: ${sample.name ?? "plain"}` }));
     test.each(named)("$title", async ({ sample }) => {
       const leaves = sample.inputs.map(placeholder);

@@ -66,7 +66,7 @@ export const matmulRule: Rule<"matmul"> = {
     const [stackA, stackB] = ops.alignBatch(inputs, batched, size);
     return ops.matmul(stackA!, stackB!, transposeA, transposeB);
   },
-  samples: [
+  samples: () => [
     ...matmulSamples({ m: 2, k: 3, n: 4 }, "plain"),
     ...matmulSamples({ m: 7, k: 17, n: 3 }, "odd sizes"),
     ...matmulSamples({ m: 1, k: 7, n: 1 }, "a dot product"),

@@ -18,7 +18,7 @@ interface Parts {
   readonly element: (a: number, b: number, c: number, dtype: DType) => number;
   /** For each input v ↦ v·∂out/∂input, or null where that is zero everywhere. */
   readonly derivatives: "none" | readonly Scale[];
-  readonly samples: readonly PlainSample[];
+  readonly samples: () => readonly PlainSample[];
   readonly errors: readonly PlainError[];
 }
 
@@ -37,7 +37,7 @@ function elementwise<P extends Elementwise>(op: P, { element, derivatives, sampl
         : (context, tangents) =>
             ops.sumOf(tangents.map((tangent, index) => (tangent === null ? null : derivatives[index]!(context as RuleContext<OpName>, tangent)))),
     batch: (inputs, batched, _, size) => ops.node(op, ops.alignBatch(inputs, batched, size), params),
-    samples: samples.map((sample) => ({ ...sample, params })),
+    samples: () => samples().map((sample) => ({ ...sample, params })),
     errors: errors.map((error) => ({ ...error, params })),
   };
 }
@@ -104,11 +104,11 @@ function pairs(dtype: DType, name: string, list: readonly (readonly [number, num
   };
 }
 
-const integers: PlainSample = { inputs: [host("int32", [5], [-7, -1, 0, 3, 12])], params: {}, name: "int32" };
-const integerPairs = pairs("int32", "int32 wraps", [[7, -3], [2147483647, 1], [-2147483648, 1], [65537, 65537], [-9, 2]]);
-const bytePairs = pairs("uint8", "uint8 wraps", [[200, 100], [3, 5], [255, 255], [0, 0]]);
+const integers = (): PlainSample => ({ inputs: [host("int32", [5], [-7, -1, 0, 3, 12])], params: {}, name: "int32" });
+const integerPairs = (): PlainSample => pairs("int32", "int32 wraps", [[7, -3], [2147483647, 1], [-2147483648, 1], [65537, 65537], [-9, 2]]);
+const bytePairs = (): PlainSample => pairs("uint8", "uint8 wraps", [[200, 100], [3, 5], [255, 255], [0, 0]]);
 const special = [0, -0, 1, -1, Infinity, -Infinity, NaN];
-const specialPairs = pairs("float32", "special values", special.flatMap((a) => special.map((b) => [a, b] as const)));
+const specialPairs = (): PlainSample => pairs("float32", "special values", special.flatMap((a) => special.map((b) => [a, b] as const)));
 
 const floatingOnly: readonly PlainError[] = [{ inputs: [aval("int32", 3)], params: {}, message: /takes float32 or float64, not int32/ }];
 const signedOnly: readonly PlainError[] = [
@@ -125,77 +125,77 @@ const numbersOnly: readonly PlainError[] = [...sameOnly, { inputs: [aval("bool",
 export const negRule: Rule<"neg"> = elementwise("neg", {
   element: (a) => -a,
   derivatives: [(_, v) => ops.neg(v)],
-  samples: [...unarySamples(-3, 3, [0, -0, Infinity, NaN]), integers],
+  samples: () => [...unarySamples(-3, 3, [0, -0, Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
 export const absRule: Rule<"abs"> = elementwise("abs", {
   element: Math.abs,
   derivatives: [(c, v) => ops.mul(v, ops.sign(inputOf(c)))],
-  samples: [...unarySamples(-3, 3, [0, -0, -Infinity, NaN]), integers],
+  samples: () => [...unarySamples(-3, 3, [0, -0, -Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
 export const signRule: Rule<"sign"> = elementwise("sign", {
   element: Math.sign,
   derivatives: "none",
-  samples: [...unarySamples(-3, 3, [0, Infinity, -Infinity]), integers],
+  samples: () => [...unarySamples(-3, 3, [0, Infinity, -Infinity]), integers()],
   errors: signedOnly,
 });
 
 export const floorRule: Rule<"floor"> = elementwise("floor", {
   element: Math.floor,
   derivatives: "none",
-  samples: unarySamples(-3, 3, [-1, -0.5, 0, 0.5, 2, 1e9, -3e9, Infinity, NaN]),
+  samples: () => unarySamples(-3, 3, [-1, -0.5, 0, 0.5, 2, 1e9, -3e9, Infinity, NaN]),
   errors: floatingOnly,
 });
 
 export const expRule: Rule<"exp"> = elementwise("exp", {
   element: Math.exp,
   derivatives: [({ output }, v) => ops.mul(v, output)],
-  samples: unarySamples(-4, 4, [0, -0, 88, 89, 1000, -80, -1000, 1e-8, Infinity, -Infinity, NaN]),
+  samples: () => unarySamples(-4, 4, [0, -0, 88, 89, 1000, -80, -1000, 1e-8, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
 export const logRule: Rule<"log"> = elementwise("log", {
   element: Math.log,
   derivatives: [(c, v) => ops.div(v, inputOf(c))],
-  samples: unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
+  samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
   errors: floatingOnly,
 });
 
 export const sqrtRule: Rule<"sqrt"> = elementwise("sqrt", {
   element: Math.sqrt,
   derivatives: [({ output }, v) => ops.div(v, ops.add(output, output))],
-  samples: unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, Infinity, -1, NaN]),
+  samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, Infinity, -1, NaN]),
   errors: floatingOnly,
 });
 
 export const sinRule: Rule<"sin"> = elementwise("sin", {
   element: Math.sin,
   derivatives: [(c, v) => ops.mul(v, ops.cos(inputOf(c)))],
-  samples: unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
+  samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
 });
 
 export const cosRule: Rule<"cos"> = elementwise("cos", {
   element: Math.cos,
   derivatives: [(c, v) => ops.neg(ops.mul(v, ops.sin(inputOf(c))))],
-  samples: unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
+  samples: () => unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
 });
 
 export const tanhRule: Rule<"tanh"> = elementwise("tanh", {
   element: Math.tanh,
   derivatives: [({ output }, v) => ops.sub(v, ops.mul(v, ops.mul(output, output)))],
-  samples: unarySamples(-3, 3, [0, -0, 1e-8, -1e-4, 9, -9, 20, 1000, Infinity, -Infinity, NaN]),
+  samples: () => unarySamples(-3, 3, [0, -0, 1e-8, -1e-4, 9, -9, 20, 1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
 export const sigmoidRule: Rule<"sigmoid"> = elementwise("sigmoid", {
   element: (a) => (a >= 0 ? 1 / (1 + Math.exp(-a)) : Math.exp(a) / (1 + Math.exp(a))),
   derivatives: [({ output }, v) => ops.mul(v, ops.sub(output, ops.mul(output, output)))],
-  samples: unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
+  samples: () => unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
@@ -203,14 +203,14 @@ export const reluRule: Rule<"relu"> = elementwise("relu", {
   element: (a) => (a < 0 ? 0 : a),
   // The output tells the sign as well as the input does, and a layer keeps it anyway.
   derivatives: [({ output }, v) => ops.select(ops.less(ops.scalarLike(0, output), output), v, ops.scalarLike(0, v))],
-  samples: [...unarySamples(-2, 2, [0, -0, Infinity, -Infinity, NaN]), integers],
+  samples: () => [...unarySamples(-2, 2, [0, -0, Infinity, -Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
 export const logicalNotRule: Rule<"logicalNot"> = elementwise("logicalNot", {
   element: (a) => (a === 0 ? 1 : 0),
   derivatives: "none",
-  samples: [
+  samples: () => [
     { inputs: [host("bool", [5], [1, 0, 0, 1, 1])], params: {} },
     { inputs: [host("bool", [0], [])], params: {}, name: "empty" },
     { inputs: [spread("bool", [3, 7], 0, 2)], params: {}, name: "odd sizes" },
@@ -221,37 +221,37 @@ export const logicalNotRule: Rule<"logicalNot"> = elementwise("logicalNot", {
 export const stopGradientRule: Rule<"stopGradient"> = elementwise("stopGradient", {
   element: (a) => a,
   derivatives: "none",
-  samples: [...unarySamples(-3, 3, [0, Infinity, NaN]), integers, { inputs: [host("bool", [3], [1, 0, 1])], params: {}, name: "bool" }],
+  samples: () => [...unarySamples(-3, 3, [0, Infinity, NaN]), integers(), { inputs: [host("bool", [3], [1, 0, 1])], params: {}, name: "bool" }],
   errors: [],
 });
 
 export const addRule: Rule<"add"> = elementwise("add", {
   element: (a, b) => a + b,
   derivatives: [(_, v) => v, (_, v) => v],
-  samples: [...binarySamples(-3, 3), integerPairs, bytePairs, specialPairs],
+  samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
 export const subRule: Rule<"sub"> = elementwise("sub", {
   element: (a, b) => a - b,
   derivatives: [(_, v) => v, (_, v) => ops.neg(v)],
-  samples: [...binarySamples(-3, 3), integerPairs, bytePairs, specialPairs],
+  samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
 export const mulRule: Rule<"mul"> = elementwise("mul", {
   element: (a, b, _, dtype) => (isFloating(dtype) ? a * b : Math.imul(a, b)),
   derivatives: [(c, v) => ops.mul(v, inputOf(c, 1)), (c, v) => ops.mul(v, inputOf(c))],
-  samples: [...binarySamples(-3, 3), integerPairs, bytePairs, specialPairs],
+  samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
 export const divRule: Rule<"div"> = elementwise("div", {
   element: (a, b, _, dtype) => (isFloating(dtype) ? a / b : b === 0 ? 0 : Math.trunc(a / b)),
   derivatives: [(c, v) => ops.div(v, inputOf(c, 1)), (c, v) => ops.neg(ops.div(ops.mul(v, c.output), inputOf(c, 1)))],
-  samples: [
+  samples: () => [
     ...binarySamples(-3, 3, 0.5, 3),
-    specialPairs,
+    specialPairs(),
     pairs("int32", "int32 truncates, by zero is 0", [[7, 2], [-7, 2], [7, -2], [5, 0], [-5, 0], [0, 3], [-2147483648, -1]]),
   ],
   errors: numbersOnly,
@@ -260,7 +260,7 @@ export const divRule: Rule<"div"> = elementwise("div", {
 export const powRule: Rule<"pow"> = elementwise("pow", {
   element: power,
   derivatives: [powByBase, powByExponent],
-  samples: [
+  samples: () => [
     ...binarySamples(0.2, 3, -2, 3),
     { inputs: [host("float32", [6], [-2, -1, -0.5, 2, 3, -3]), host("float32", [6], [2, 3, 1, 2, 3, 4])], params: {}, name: "integer powers of negative numbers", differentiable: false },
     pairs("float32", "zero and infinity", [[0, 0], [0, 1], [0, 2.5], [0, -1], [2, 0], [-3, 0], [Infinity, 2], [Infinity, -1], [2, Infinity], [0.5, Infinity], [-8, 1 / 3], [1, 5]]),
@@ -276,14 +276,14 @@ function power(a: number, b: number): number {
 export const maximumRule: Rule<"maximum"> = elementwise("maximum", {
   element: (a, b) => Math.max(a, b),
   derivatives: [(c, v) => share(inputOf(c, 1), inputOf(c), v), (c, v) => share(inputOf(c), inputOf(c, 1), v)],
-  samples: [...binarySamples(-3, 3), integerPairs, bytePairs, specialPairs],
+  samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
 export const minimumRule: Rule<"minimum"> = elementwise("minimum", {
   element: (a, b) => Math.min(a, b),
   derivatives: [(c, v) => share(inputOf(c), inputOf(c, 1), v), (c, v) => share(inputOf(c, 1), inputOf(c), v)],
-  samples: [...binarySamples(-3, 3), integerPairs, bytePairs, specialPairs],
+  samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
@@ -291,9 +291,9 @@ function comparison(op: "equal" | "less" | "lessEqual", compare: (a: number, b: 
   return {
     element: (a, b) => (compare(a, b) ? 1 : 0),
     derivatives: "none",
-    samples: [
+    samples: () => [
       ...binarySamples(-3, 3),
-      specialPairs,
+      specialPairs(),
       pairs("int32", "int32", [[1, 1], [2, 1], [-1, 1], [2147483647, -2147483648]]),
       pairs("uint8", "uint8", [[200, 100], [3, 5], [255, 255]]),
       pairs("bool", "bool", [[0, 0], [0, 1], [1, 0], [1, 1]]),
@@ -310,7 +310,7 @@ function logical(combine: (a: number, b: number) => boolean): Parts {
   return {
     element: (a, b) => (combine(a, b) ? 1 : 0),
     derivatives: "none",
-    samples: [
+    samples: () => [
       pairs("bool", "truth table", [[0, 0], [0, 1], [1, 0], [1, 1]]),
       { inputs: [spread("bool", [3, 7], 0, 2), spread("bool", [3, 7], 0, 2, 1)], params: {}, name: "odd sizes" },
       { inputs: [host("bool", [0], []), host("bool", [0], [])], params: {}, name: "empty" },
@@ -332,7 +332,7 @@ export const selectRule: Rule<"select"> = elementwise("select", {
     (c, v) => ops.select(inputOf(c), v, ops.scalarLike(0, v)),
     (c, v) => ops.select(inputOf(c), ops.scalarLike(0, v), v),
   ],
-  samples: [
+  samples: () => [
     ...shapes((shape, dtype) => [spread("bool", shape, 0, 2, 2), spread(dtype, shape, -3, 3), spread(dtype, shape, -3, 3, 1)]),
     { inputs: [host("bool", [4], [1, 0, 1, 0]), host("float32", [4], [1, NaN, Infinity, 2]), host("float32", [4], [NaN, 3, -Infinity, NaN])], params: {}, name: "NaN on the other side", differentiable: false },
     { inputs: [host("bool", [3], [1, 0, 1]), host("int32", [3], [1, 2, 3]), host("int32", [3], [-1, -2, -3])], params: {}, name: "int32" },
@@ -368,7 +368,7 @@ export const castRule: Rule<"cast"> = {
   vjp: ({ inputs: [x] }, cotangent) => [isFloating(x!.dtype) ? ops.cast(cotangent, x!.dtype) : null],
   jvp: ({ params: { dtype } }, [tangent]) => (isFloating(dtype) ? ops.cast(tangent!, dtype) : null),
   batch: ([x], _, { dtype }) => ops.cast(x!, dtype),
-  samples: [
+  samples: () => [
     ...everyDType.flatMap((from) => everyDType.map((to) => castSample(from === "bool" ? spread("bool", [3, 7], 0, 2) : spread(from, [3, 7], 0, 100), to, `${from} to ${to}`))),
     ...everyDType.flatMap((to) => (["float32", "float64"] as const).map((from): Sample<"cast"> =>
       ({ inputs: [host(from, [10], [0.5, -0.5, -1.7, 300.9, -1, 3e9, -3e9, 0, 1, 16777217])], params: { dtype: to }, name: `rounds and saturates ${from} to ${to}`, differentiable: false }))),

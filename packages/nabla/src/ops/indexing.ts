@@ -40,7 +40,7 @@ export const gatherRule: Rule<"gather"> = {
     const taken = ops.gather(moveAxis(x, 0, 1), indices);
     return moveAxis(taken, indices.shape.length, 0);
   },
-  samples: [
+  samples: () => [
     gatherSample({ table: [5, 3], indices: [4] }),
     gatherSample({ table: [7], indices: [3], name: "scalars" }),
     gatherSample({ table: [17, 5], indices: [3, 7], name: "two index axes, odd sizes" }),
@@ -99,7 +99,7 @@ export const scatterAddRule: Rule<"scatterAdd"> = {
     const stacked = ops.scatterAdd(outside, batchedUpdates ? updates : ops.repeat(updates, size), size * rows);
     return ops.reshape(stacked, [size, rows, ...stacked.shape.slice(1)]);
   },
-  samples: [
+  samples: () => [
     scatterSample([4], [3], 5, "float32"),
     scatterSample([17], [], 3, "float32", "scalars, rows meet often"),
     scatterSample([3, 7], [5], 4, "float32", "two index axes, odd sizes"),

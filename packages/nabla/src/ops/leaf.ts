@@ -14,7 +14,7 @@ export const sourceRule: Rule<"source"> = {
   vjp: "none",
   jvp: "none",
   batch: (_, __, params, size) => ops.repeat(ops.source(params), size),
-  samples: [],
+  samples: () => [],
   errors: [
     { inputs: [], params: { shape: [2, -1], dtype: "float32" }, message: /source: shape \[2, -1\] has -1 at axis 1/ },
     { inputs: [], params: { shape: [1.5], dtype: "float32" }, message: /has 1.5 at axis 0/ },
@@ -29,7 +29,7 @@ export const constantRule: Rule<"constant"> = {
   vjp: "none",
   jvp: "none",
   batch: (_, __, { value, dtype }, size) => ops.repeat(ops.constant(value, dtype), size),
-  samples: [
+  samples: () => [
     ...[0.1, -0, NaN, Infinity, -Infinity, 1e-45, 3.4e38].map((value) => ({ inputs: [], params: { value, dtype: "float32" as const } })),
     { inputs: [], params: { value: Math.PI, dtype: "float64" } },
     { inputs: [], params: { value: -2147483648, dtype: "int32" } },
@@ -55,7 +55,7 @@ export const iotaRule: Rule<"iota"> = {
   vjp: "none",
   jvp: "none",
   batch: (_, __, { shape, axis }, size) => ops.repeat(ops.iota(shape, axis), size),
-  samples: [
+  samples: () => [
     { inputs: [], params: { shape: [5], axis: 0 } },
     { inputs: [], params: { shape: [3, 7], axis: 0 }, name: "outer axis" },
     { inputs: [], params: { shape: [3, 7], axis: 1 }, name: "inner axis" },

@@ -28,7 +28,7 @@ export const reshapeRule: Rule<"reshape"> = {
   vjp: ({ inputs: [x] }, cotangent) => [ops.reshape(cotangent, x!.shape)],
   jvp: ({ params }, [tangent]) => ops.reshape(tangent!, params.shape),
   batch: ([x], _, { shape }, size) => ops.reshape(x!, [size, ...shape]),
-  samples: [
+  samples: () => [
     reshapeSample([2, 3], [3, 2]),
     reshapeSample([3, 7], [21]),
     reshapeSample([1, 1], [], "to a scalar"),
@@ -58,7 +58,7 @@ export const transposeRule: Rule<"transpose"> = {
   vjp: ({ params: { permutation } }, cotangent) => [ops.transpose(cotangent, inverse(permutation))],
   jvp: ({ params }, [tangent]) => ops.transpose(tangent!, params.permutation),
   batch: ([x], _, { permutation }) => ops.transpose(x!, [0, ...permutation.map((axis) => axis + 1)]),
-  samples: [
+  samples: () => [
     transposeSample([2, 3], [1, 0]),
     transposeSample([7, 17], [1, 0], "odd sizes"),
     transposeSample([2, 3, 5], [2, 0, 1], "a cycle"),
@@ -96,7 +96,7 @@ export const broadcastRule: Rule<"broadcast"> = {
   },
   jvp: ({ params }, [tangent]) => ops.broadcast(tangent!, params.shape),
   batch: ([x], _, { shape }, size) => ops.broadcast(x!, [size, ...shape]),
-  samples: [
+  samples: () => [
     broadcastSample([1, 3], [2, 3]),
     broadcastSample([7, 1], [7, 17], "odd sizes"),
     broadcastSample([1, 1], [3, 5], "both axes"),
@@ -135,7 +135,7 @@ export const sliceRule: Rule<"slice"> = {
   },
   jvp: ({ params: { begin, end, step } }, [tangent]) => ops.slice(tangent!, begin, end, step),
   batch: ([x], _, { begin, end, step }, size) => ops.slice(x!, [0, ...begin], [size, ...end], [1, ...step]),
-  samples: [
+  samples: () => [
     sliceSample([5], { begin: [1], end: [4], step: [1] }),
     sliceSample([3, 7], { begin: [1, 2], end: [3, 6], step: [1, 1] }, "two axes"),
     sliceSample([17], { begin: [2], end: [17], step: [3] }, "steps to the end"),
@@ -180,7 +180,7 @@ export const padRule: Rule<"pad"> = {
   vjp: ({ inputs: [x], params: { before } }, cotangent) => [ops.slice(cotangent, before, before.map((width, axis) => width + x!.shape[axis]!))],
   jvp: ({ params: { before, after } }, [tangent]) => ops.pad(tangent!, before, after),
   batch: ([x], _, { before, after, value }) => ops.pad(x!, [0, ...before], [0, ...after], value),
-  samples: [
+  samples: () => [
     padSample([3], [1], [2], 0),
     padSample([3, 7], [1, 0], [0, 2], -1.5, "a value, one side an axis"),
     padSample([1, 1], [3, 3], [3, 3], 0, "all around"),
@@ -222,7 +222,7 @@ export const concatRule: Rule<"concat"> = {
   jvp: ({ inputs, params: { axis } }, tangents) =>
     ops.concat(inputs.map((input, index) => tangents[index] ?? ops.scalarLike(0, input)), axis),
   batch: (inputs, batched, { axis }, size) => ops.concat(ops.alignBatch(inputs, batched, size), axis + 1),
-  samples: [
+  samples: () => [
     concatSample([[2], [3]], 0),
     concatSample([[3, 7], [3, 1], [3, 17]], 1, "three, odd sizes"),
     concatSample([[1, 5], [2, 5]], 0, "outer axis"),

@@ -2,7 +2,7 @@
 // Threefry-2x32 with 20 rounds: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 import * as ops from "./build.ts";
 import { infer } from "./infer.ts";
-import type { Rule } from "./rule.ts";
+import type { HostValue, Rule } from "./rule.ts";
 import { aval, host } from "./sample.ts";
 
 /** Rotation distances of eight rounds, as two groups of four between which the key is added. */
@@ -28,7 +28,7 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number): re
   return [x0, x1];
 }
 
-const key = host("int32", [2], [0x12345678, -1698898192]);
+const key = (): HostValue => host("int32", [2], [0x12345678, -1698898192]);
 
 export const randomBitsRule: Rule<"randomBits"> = {
   shape: infer.randomBits,
@@ -47,13 +47,13 @@ export const randomBitsRule: Rule<"randomBits"> = {
     });
     return size === 0 ? ops.scalarLike(0, { shape: [0, ...shape], dtype: "int32" }) : ops.concat(draws, 0);
   },
-  samples: [
-    { inputs: [key], params: { shape: [2, 3] } },
+  samples: () => [
+    { inputs: [key()], params: { shape: [2, 3] } },
     { inputs: [host("int32", [2], [0, 0])], params: { shape: [1] }, name: "key zero" },
     { inputs: [host("int32", [2], [-1, -1])], params: { shape: [17] }, name: "odd size" },
-    { inputs: [key], params: { shape: [3, 7, 5] }, name: "odd sizes" },
-    { inputs: [key], params: { shape: [] }, name: "scalar" },
-    { inputs: [key], params: { shape: [0, 4] }, name: "empty" },
+    { inputs: [key()], params: { shape: [3, 7, 5] }, name: "odd sizes" },
+    { inputs: [key()], params: { shape: [] }, name: "scalar" },
+    { inputs: [key()], params: { shape: [0, 4] }, name: "empty" },
   ],
   errors: [
     { inputs: [aval("float32", 2)], params: { shape: [3] }, message: /the key must be int32, not float32/ },

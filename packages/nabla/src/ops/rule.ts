@@ -44,6 +44,7 @@ export interface Rule<P extends OpName> {
   readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[]) => GraphNode | null);
   /** The node on inputs that gained a leading batch axis where `batched` says so (at least once, but for leaves); the result has it as axis 0. */
   batch(inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number): GraphNode;
-  readonly samples: readonly Sample<P>[];
+  /** Made when asked for: only tests do. */
+  samples(): readonly Sample<P>[];
   readonly errors: readonly ErrorSample<P>[];
 }
