@@ -112,7 +112,7 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
   });
 
   test("a trial whose master vanished starts again under a new fence; the old one's result is filed as late", async () => {
-    const first = await (await keep(await open())).create({ type: "create", name, seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
+    const first = await keep(await open()).create({ type: "create", name, seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
     const options = { sampler, scheduler: null, declared: null, fixed: {}, now: Date.now };
     const lost = new Master(first, { ...options, owner: "lost" });
     const { number, fence } = (await lost.next())!;
@@ -120,7 +120,7 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
     await lost.store.flush();
     if (shared) await new Promise((resolve) => setTimeout(resolve, 50));
     // The heart of the lost master stops: its lease ends by the clock of a shared storage, at once in an exclusive one.
-    const second = shared ? await (keep(await open())).load(name) : first;
+    const second = shared ? await keep(await open()).load(name) : first;
     if (shared) await stopHeart(first);
     const heir = new Master(second, { ...options, owner: "heir" });
     heir.begin(1, 0, 3);

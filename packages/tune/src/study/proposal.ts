@@ -1,7 +1,7 @@
 // From a sampler's answer to a new trial: proposals are checked, fixed values laid over, constraints kept, and a
 // point that was evaluated before is answered from memory at no cost to the budget.
 import { contains, describe, fromUnit, indexOfScalar, sameDistribution, toExternal, toInternal, unitWidth, type Distribution, type Internal } from "../space/distribution.ts";
-import { pointKey, sameInternal, SearchSpace, type Assignment, type InputConstraint, type ParameterSpec, type ParameterValues } from "../space/space.ts";
+import { sameInternal, SearchSpace, type Assignment, type InputConstraint, type ParameterSpec, type ParameterValues } from "../space/space.ts";
 import { createRandom } from "../random/random.ts";
 import type { AskContext, Json, Proposal, Sampler } from "./contract.ts";
 import { ParameterRedeclaredError, SpaceError, TuneError } from "./errors.ts";
@@ -109,7 +109,7 @@ export function enqueued(state: StudyState, trial: number): ParameterValues {
 
 /** The finished trial that evaluated exactly the values this one has so far; −1 when there is none or it may differ. */
 export function twinOf(state: StudyState, trial: number): number {
-  return state.noisy || state.parent(trial) >= 0 ? -1 : state.find(state.assignment(trial));
+  return state.noisy || state.parent(trial) >= 0 ? -1 : state.findTwin(trial);
 }
 
 /** Finishes a trial whose point is known with the values it had. */
@@ -199,7 +199,6 @@ function propose(state: StudyState, options: NewTrialOptions, trial = state.leng
   const fixed = fixedAssignment(space, options.fixed, state.space !== null);
   for (const [name, value] of known) fixed.set(name, value);
   let broken = 0;
-  const running = state.noisy || state.running.length === 0 ? null : new Set(state.running.map((t) => pointKey(state.assignment(t))));
   for (let attempt = 0; ; attempt++) {
     const ask = context(state, trial, options, attempt, fixed);
     const proposal = options.sampler.ask(ask);
@@ -209,9 +208,16 @@ function propose(state: StudyState, options: NewTrialOptions, trial = state.leng
       if (++broken === CONSTRAINT_ATTEMPTS) return randomProposal(state, fixed, (a) => space.satisfies(a));
       continue;
     }
-    const twin = running !== null && attempt < TWIN_ATTEMPTS && running.has(pointKey(assignment));
+    const twin = !state.noisy && attempt < TWIN_ATTEMPTS && isRunning(state, assignment);
     if (!twin || space.parameters.length === 0) return { ...proposal, assignment };
   }
+}
+
+function isRunning(state: StudyState, assignment: Assignment): boolean {
+  return state.running.some((trial) => {
+    for (const [name, value] of assignment) if (!sameInternal(state.internal(trial, name), value)) return false;
+    return true;
+  });
 }
 
 /** Fixed values over the proposal; in a declared space every active parameter gets a value, and no inactive one. */
@@ -262,9 +268,8 @@ function unseen(state: StudyState, options: NewTrialOptions): Proposal | null {
   const space = state.jointSpace;
   if (space.parameters.length === 0) return null;
   const fixed = fixedAssignment(space, options.fixed, state.space !== null);
-  const running = new Set(state.running.map((t) => pointKey(state.assignment(t))));
   try {
-    return randomProposal(state, fixed, (a) => space.satisfies(a) && state.find(a) < 0 && !running.has(pointKey(a)));
+    return randomProposal(state, fixed, (a) => space.satisfies(a) && state.find(a) < 0 && !isRunning(state, a));
   } catch (error) {
     if (error instanceof SpaceError) return null;
     throw error;
