@@ -58,9 +58,7 @@ export class BodyBuilder {
   }
 
   #emit(instruction: Instruction): number {
-    const key = JSON.stringify(instruction, (_, value: unknown) =>
-      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-0" : value}` : value,
-    );
+    const key = keyOf(instruction);
     let index = this.#written.get(key);
     if (index === undefined) {
       index = this.instructions.push(instruction) - 1;
@@ -135,5 +133,30 @@ export class BodyBuilder {
   #wrapped(dtype: DType, instruction: Instruction): number {
     const value = this.#emit(instruction);
     return dtype === "uint8" ? this.#emit({ op: "cast", type: "int32", a: value, wrap: "uint8" }) : value;
+  }
+}
+
+/** Text that two instructions share exactly when they compute the same. */
+function keyOf(instruction: Instruction): string {
+  const { op, type } = instruction;
+  switch (instruction.op) {
+    case "load": {
+      const { buffer, offset, strides, indirect } = instruction.access;
+      return `${type}@${buffer}+${offset}:${strides.join()}${indirect === undefined ? "" : `[${indirect.row}*${indirect.stride}`}`;
+    }
+    case "constant":
+      return `${type}=${Object.is(instruction.value, -0) ? "-0" : instruction.value}`;
+    case "index":
+      return `i${instruction.offset}:${instruction.strides.join()}`;
+    case "accumulator":
+      return `a${instruction.index}`;
+    case "select":
+      return `?${type}:${instruction.condition},${instruction.a},${instruction.b}`;
+    case "cast":
+      return `${type}<${instruction.a}${instruction.wrap ?? ""}`;
+    case "randomBits":
+      return `r${instruction.k0},${instruction.k1},${instruction.counter}`;
+    default:
+      return "b" in instruction ? `${op} ${type}:${instruction.a},${instruction.b}` : `${op} ${type}:${instruction.a}`;
   }
 }

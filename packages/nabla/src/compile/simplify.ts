@@ -222,6 +222,11 @@ function sliceOf(input: GraphNode, axis: number, begin: number, end: number): Gr
 }
 
 function keyOf(params: object): string {
+  for (const _ in params) return textOf(params);
+  return "";
+}
+
+function textOf(params: object): string {
   return JSON.stringify(params, (_, value: unknown) =>
     typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `#${Object.is(value, -0) ? "-0" : value}` : value,
   );
