@@ -142,7 +142,7 @@ function keyOf(instruction: Instruction): string {
   switch (instruction.op) {
     case "load": {
       const { buffer, offset, strides, indirect } = instruction.access;
-      return `${type}@${buffer}+${offset}:${strides.join()}${indirect === undefined ? "" : `[${indirect.row}*${indirect.stride}`}`;
+      return `${type}@${buffer}+${offset}:${strides.join()}${indirect === undefined ? "" : `[${indirect.row}*${indirect.stride}<${indirect.rows}`}`;
     }
     case "constant":
       return `${type}=${Object.is(instruction.value, -0) ? "-0" : instruction.value}`;
