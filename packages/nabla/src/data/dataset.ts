@@ -1,7 +1,7 @@
 // Data sets: named columns of equal length on the host, and loaders that walk them in batches.
 // A batch is copied to the device when it is asked for, so a set may be larger than the engine's memory.
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { tensor } from "../tensor/creation.ts";
 import { evaluate } from "../tensor/evaluate.ts";
@@ -48,7 +48,7 @@ export class Dataset<Name extends string = string> {
       }
     });
     if (length === 0) throw new ValueError("The data set is empty.", "Pass at least one sample.");
-    this.columns = columns;
+    this.columns = { ...columns };
     this.length = length;
   }
 
@@ -69,8 +69,12 @@ export class Dataset<Name extends string = string> {
     return new Dataset(columns);
   }
 
-  /** The given samples as one batch. */
+  /** The given samples as one batch; throws {@link ValueError} on a row the set does not have. */
   batch(rows: ArrayLike<number>): Batch<Name> {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      if (!(Number.isInteger(row) && row >= 0 && row < this.length)) throw new ValueError(`The data set has no sample ${row}.`, `Pass integers from 0 to ${this.length - 1}.`);
+    }
     const tensors = Object.entries<Column>(this.columns).map(([name, column]) => [name, gatherRows(column, rows)]);
     return Object.fromEntries(tensors) as Batch<Name>;
   }
@@ -82,11 +86,15 @@ export class Dataset<Name extends string = string> {
 }
 
 function samplesOf(name: string, { data, shape, scale }: Column): number {
+  if (!isTypedArray(data)) throw new DTypeError(`Column "${name}" is no typed array of numbers.`, "Pass a Float32Array, Float64Array, Int32Array or Uint8Array with the samples one after another.");
   const size = sizeOf(shape);
   if (size === 0 || data.length % size !== 0) {
     throw new ShapeError(`Column "${name}" has ${data.length} values, which samples of shape ${formatShape(shape)} do not divide.`, "Check the shape of one sample.");
   }
   if (scale !== undefined && !(data instanceof Uint8Array)) throw new ValueError(`Column "${name}" has a scale but holds no bytes.`, "Scale is for uint8 data.");
+  if (scale !== undefined && !(Number.isFinite(scale.mean) && scale.deviation > 0 && scale.deviation < Infinity)) {
+    throw new ValueError(`Column "${name}" has the scale { mean: ${scale.mean}, deviation: ${scale.deviation} }.`, "Pass a finite mean and a finite positive deviation.");
+  }
   const bad = firstNonFinite(data);
   if (bad >= 0) {
     throw new ValueError(`Column "${name}" holds ${data[bad]!} in sample ${Math.floor(bad / size)}, position ${bad % size}.`, "Fill or drop missing values before training.");
@@ -94,6 +102,11 @@ function samplesOf(name: string, { data, shape, scale }: Column): number {
   return data.length / size;
 }
 
+function isTypedArray(data: unknown): data is TypedArray {
+  return data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array || data instanceof Uint8Array;
+}
+
+/** Its index, or −1. */
 function firstNonFinite(data: TypedArray): number {
   if (data instanceof Uint8Array || data instanceof Int32Array) return -1;
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return i;

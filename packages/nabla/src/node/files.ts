@@ -1,11 +1,10 @@
 // Node's file system behind io/files.ts.
 // A write goes to a temporary name first, is flushed, and then renamed over the old file.
+import { randomUUID } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { FileError, type Files } from "../io/files.ts";
-
-let writes = 0;
 
 export const nodeFiles: Files = {
   async read(path) {
@@ -17,7 +16,7 @@ export const nodeFiles: Files = {
   },
 
   async writeAtomic(path, bytes) {
-    const temporary = `${path}.${process.pid}.${writes++}.tmp`;
+    const temporary = `${path}.${randomUUID()}.tmp`;
     try {
       const file = await open(temporary, "wx");
       try {
@@ -46,7 +45,8 @@ export const nodeFiles: Files = {
 };
 
 const fixes: Readonly<Record<string, string>> = {
-  ENOENT: "Check the path; nothing is there.",
+  ENOENT: "Check the path: the file, or a folder on the way to it, is not there.",
+  ENOTDIR: "Check the path: a file stands where it names a folder.",
   EACCES: "Check the permissions of the file and its folder.",
   EISDIR: "Pass a file, not a folder.",
   ENOSPC: "Free some space on the disk.",

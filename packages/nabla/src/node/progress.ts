@@ -1,44 +1,92 @@
 // The terminal's progress: one line that repaints on a terminal, one line an epoch elsewhere. Always on stderr.
+// The line fits the terminal: it leaves out what matters least first, and its bar takes the rest.
 import { styleText } from "node:util";
 import type { Progress } from "../train/epochs.ts";
 import type { Reporter } from "../train/reporter.ts";
 
-const BAR_WIDTH = 24;
+const BAR_LEAST = 8;
+const BAR_MOST = 24;
+const CLEAR = "\r\x1b[2K";
+
+/** What is written to. */
+export interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
 
 /** A reporter for one training. */
-export function terminalReporter(): Reporter {
-  const stream = process.stderr;
-  return (progress) => {
-    if (progress.ended !== undefined) {
-      stream.write(`${stream.isTTY ? "\r\x1b[2K" : ""}${epochLine(progress)}\n`);
-    } else if (stream.isTTY) {
-      stream.write(`\r\x1b[2K${barLine(progress).slice(0, Math.max(40, (stream.columns ?? 100) + STYLE_LENGTH))}`);
-    }
+export function terminalReporter(stream: Terminal = process.stderr): Reporter {
+  const terminal = stream.isTTY === true;
+  let painted = false;
+  return {
+    show(progress) {
+      if (progress.ended !== undefined) {
+        stream.write(`${painted ? CLEAR : ""}${epochLine(progress)}\n`);
+        painted = false;
+      } else if (terminal) {
+        // The last column stays free: some terminals wrap when it is written.
+        stream.write(`${CLEAR}${barLine(progress, (stream.columns || 80) - 1)}`);
+        painted = true;
+      }
+    },
+    end() {
+      if (painted) stream.write("\n");
+      painted = false;
+    },
   };
 }
 
-/** Escape sequences do not take columns. */
-const STYLE_LENGTH = styleText("cyan", "").length;
-
-function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond, secondsLeft, means }: Progress): string {
-  const filled = Math.round((BAR_WIDTH * step) / steps);
-  const bar = styleText("cyan", `${"━".repeat(filled)}${"─".repeat(BAR_WIDTH - filled)}`);
-  const speed = `${stepsPerSecond.toFixed(0)} steps/s ${samplesPerSecond.toFixed(0)} samples/s`;
-  return `epoch ${epoch}/${epochs} ${bar} ${step}/${steps}  ${describe(means)}  ${speed}  ETA ${duration(secondsLeft)}`;
+/** At most `width` columns. */
+function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond, secondsLeft, means }: Progress, width: number): string {
+  const { loss = NaN, ...metrics } = means;
+  const head = `epoch ${epoch}/${epochs}`;
+  const parts = [
+    { text: `${step}/${steps}`, weight: 4 },
+    { text: describe({ loss }), weight: 5 },
+    ...Object.entries(metrics).map(([name, value], index) => ({ text: describe({ [name]: value }), weight: 2 - index / 100 })),
+    { text: `${compact(stepsPerSecond)} steps/s`, weight: 1 },
+    { text: `${compact(samplesPerSecond)} samples/s`, weight: 0 },
+    { text: `ETA ${duration(secondsLeft)}`, weight: 3 },
+  ];
+  const room = (): number => width - head.length - 2 - parts.reduce((sum, { text }) => sum + 2 + text.length, 0);
+  while (room() < BAR_LEAST && parts.length > 0) {
+    const least = Math.min(...parts.map(({ weight }) => weight));
+    parts.splice(parts.findIndex(({ weight }) => weight === least), 1);
+  }
+  const bar = Math.max(0, Math.min(BAR_MOST, room()));
+  const filled = Math.round((bar * step) / steps);
+  if (bar === 0) return head.slice(0, width);
+  return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join("  ");
 }
 
 function epochLine({ epoch, epochs, ended, samplesPerSecond }: Progress): string {
-  const { training, validation, seconds } = ended!;
+  const { training, validation, seconds, interrupted } = ended!;
   const validated = validation === undefined ? "" : `  validation ${describe(validation)}`;
-  return `epoch ${epoch}/${epochs}  ${describe(training)}${validated}  ${seconds.toFixed(1)} s  ${samplesPerSecond.toFixed(0)} samples/s`;
+  return `epoch ${epoch}/${epochs}  ${describe(training)}${validated}  ${seconds.toFixed(1)} s  ${compact(samplesPerSecond)} samples/s${interrupted ? "  interrupted" : ""}`;
 }
 
 function describe(means: Readonly<Record<string, number>>): string {
-  return Object.entries(means).map(([name, value]) => `${name} ${value.toFixed(4)}`).join(" ");
+  return Object.entries(means).map(([name, value]) => `${name} ${precise(value)}`).join(" ");
 }
 
-/** `1:05`, or `0:07`. */
+/** Four decimals, or an exponent where they would show nothing. */
+function precise(value: number): string {
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e4) && size < Infinity ? value.toExponential(2) : value.toFixed(4);
+}
+
+/** `7`, `950`, `12.3k`, `1.2M`. */
+function compact(value: number): string {
+  if (value >= 999_950) return `${(value / 1e6).toFixed(1)}M`;
+  if (value >= 9_995) return `${(value / 1e3).toFixed(1)}k`;
+  return value.toFixed(value < 9.95 ? 1 : 0);
+}
+
+/** `0:07`, `1:05`, `2:00:09`. */
 function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }

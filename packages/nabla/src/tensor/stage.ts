@@ -15,6 +15,9 @@ export interface StageRequest {
   readonly donate: readonly (number | undefined)[];
 }
 
+/** Gives the code back of a stage that nobody holds any more. */
+const backstop = new FinalizationRegistry((executable: Executable) => executable.dispose());
+
 /** A compiled graph. Values the traced function closed over are bound to their storages. */
 export class Stage {
   readonly #device: Device;
@@ -30,6 +33,7 @@ export class Stage {
     this.#captured = captured.map((node) => node.storage as DeviceStorage);
     this.#outputBytes = outputs.filter((_, index) => donate[index] === undefined).map(bytesOf);
     this.#executable = device.compile(compileProgram({ inputs: [...inputs, ...captured], outputs, donate }));
+    backstop.register(this, this.#executable, this);
   }
 
   /** Queues one run; returns the storages of the outputs that are not donated, in order. */
@@ -44,6 +48,7 @@ export class Stage {
   }
 
   dispose(): void {
+    backstop.unregister(this);
     this.#executable.dispose();
   }
 }

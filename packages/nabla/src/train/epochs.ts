@@ -7,9 +7,10 @@ import { NablaError, ValueError } from "../ops/errors.ts";
 import { isFloating } from "../ops/dtype.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import type { Key } from "../random/index.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { Evaluator, inEvaluation, type Metric } from "./evaluate.ts";
-import { step, type StepResult } from "./step.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { bound } from "../transform/compile.ts";
+import { disposeAll, Evaluator, inEvaluation, inputAndTarget, measure, measuresOf, type Metric } from "./evaluate.ts";
+import { step } from "./step.ts";
 
 /** Options of {@link epochs} and `fit`. */
 export interface TrainOptions {
@@ -26,7 +27,7 @@ export interface TrainOptions {
   readonly seed?: number | Key;
   /** Default true. */
   readonly shuffle?: boolean;
-  /** Stops after the step under way; the model keeps what it has learned. */
+  /** Stops after the step under way; the model keeps what it has learned, and the epoch says `interrupted`. */
   readonly signal?: AbortSignal;
   /** Called at most ten times a second, and at the end of every epoch. */
   readonly onProgress?: (progress: Progress) => void;
@@ -57,19 +58,21 @@ export interface Epoch {
   readonly training: Readonly<Record<string, number>>;
   readonly validation?: Readonly<Record<string, number>>;
   readonly seconds: number;
-  /** True when `signal` ended it early. */
+  /** True when `signal` ended training with it: the validation set is then not measured. */
   readonly interrupted: boolean;
 }
 
 /** A loss that is not a number, and where it came from. */
 export class DivergenceError extends NablaError {}
 
+/** Shortest time in ms between two reports. */
 const PROGRESS_INTERVAL = 100;
 
 /**
  * Trains epoch by epoch: the first column of the set is the input, the second the target.
  *
- * Throws {@link ValueError} on labels outside the model's classes and {@link DivergenceError} when the loss is not finite.
+ * Throws {@link ValueError} on labels outside the model's classes, before the first step; {@link DivergenceError} when the
+ * loss is not finite, with the model as it was before that step; the reason of a `signal` that was aborted before.
  *
  * @example
  * for await (const epoch of train.epochs(model, trainSet, { loss: nn.crossEntropy, optimizer: optim.adam(), epochs: 3 })) {
@@ -77,73 +80,106 @@ const PROGRESS_INTERVAL = 100;
  * }
  */
 export async function* epochs(model: Layer, set: Dataset, options: TrainOptions): AsyncGenerator<Epoch, void> {
-  const { batchSize = 128, metrics = {}, signal, onProgress } = options;
+  const { batchSize = 128, validation, signal, onProgress } = options;
   if (!Number.isInteger(options.epochs) || options.epochs < 1) throw new ValueError(`epochs: ${options.epochs}.`, "Pass a positive integer.");
-  const [inputName, targetName] = namesOf(set);
-  await requireClasses(model, set, options);
-  const run = step(model, options.optimizer, (m, batch: Batch): StepResult => {
-    const outputs = m.forward(batch[inputName]!);
-    const targets = batch[targetName]!;
-    return { loss: options.loss(outputs, targets), ...Object.fromEntries(Object.entries(metrics).map(([name, metric]) => [name, metric(outputs, targets)])) };
-  });
-  const evaluator = options.validation === undefined ? undefined : new Evaluator({ loss: options.loss, metrics, batchSize: Math.max(batchSize, 256) });
+  signal?.throwIfAborted();
+  const [inputName, targetName] = inputAndTarget(set);
+  for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, options.loss);
+  const measures = { ...measuresOf(options), loss: options.loss };
+  const run = step(model, options.optimizer, (m, batch: Batch) => measure(measures, m.forward(batch[inputName]!), batch[targetName]!));
+  const evaluator = new Evaluator({ ...options, batchSize: Math.max(batchSize, 256) });
   const loader = set.loader({ batchSize, shuffle: options.shuffle ?? true, ...(options.seed === undefined ? {} : { seed: options.seed }) });
-  const trained = { seconds: 0, steps: 0 };
-  for (let index = 0; index < options.epochs; index++) {
-    const means = new Means();
-    const started = performance.now();
-    let lastReport = started;
-    let done = 0;
-    model.train();
-    const report = (ended?: Epoch): void => {
-      const seconds = trained.seconds + (ended === undefined ? (performance.now() - started) / 1e3 : 0);
-      const steps = trained.steps + (ended === undefined ? done : 0);
-      const stepsPerSecond = steps / Math.max(seconds, 1e-9);
-      onProgress?.({
-        epoch: index + 1, epochs: options.epochs, step: done, steps: loader.length, stepsPerSecond, samplesPerSecond: stepsPerSecond * batchSize,
-        secondsLeft: ((options.epochs - index) * loader.length - done) / stepsPerSecond, means: means.values(), ...(ended === undefined ? {} : { ended }),
+  const modes = Object.values(model.modules()).map((module) => ({ module, training: module.training }));
+  const pace = new Pace();
+  try {
+    for (let index = 0; index < options.epochs && !isAborted(signal); index++) {
+      const means = new Means();
+      const started = performance.now();
+      let lastReport = started;
+      let done = 0;
+      const isInterrupted = (): boolean => isAborted(signal) && (done < loader.length || index + 1 < options.epochs);
+      const report = (ended?: Epoch): void => onProgress?.({
+        epoch: index + 1, epochs: options.epochs, step: done, steps: loader.length,
+        stepsPerSecond: pace.stepsPerSecond, samplesPerSecond: pace.samplesPerSecond,
+        secondsLeft: ((options.epochs - index) * loader.length - done) / pace.stepsPerSecond,
+        means: means.values(), ...(ended === undefined ? {} : { ended }),
       });
-    };
-    for (const batch of loader.batches()) {
-      if (signal?.aborted === true) break;
-      const results = await run(batch);
-      done++;
-      await means.add(results, batch[inputName]!.shape[0]!);
-      if (!Number.isFinite(means.last("loss"))) throw await divergence(model, batch, means.last("loss"), index, done);
-      for (const tensor of [...Object.values(results), ...Object.values(batch)]) tensor.dispose();
-      const now = performance.now();
-      if (now - lastReport >= PROGRESS_INTERVAL) {
-        lastReport = now;
-        report();
+      model.train();
+      pace.start();
+      for (const batch of loader.batches()) {
+        const samples = batch[inputName]!.shape[0]!;
+        const results = await run(batch);
+        await means.add(results, samples);
+        done++;
+        pace.add(samples);
+        if (!Number.isFinite(means.last("loss"))) throw await divergence(model, batch[inputName]!, `The loss is ${means.last("loss")} at step ${done} of epoch ${index + 1}`);
+        disposeAll(results);
+        disposeAll(batch);
+        if (isAborted(signal)) break;
+        const now = performance.now();
+        if (now - lastReport >= PROGRESS_INTERVAL) {
+          lastReport = now;
+          report();
+        }
       }
+      const measured = validation === undefined || isInterrupted() ? undefined : await evaluator.run(model, validation);
+      const epoch: Epoch = {
+        index, training: means.values(), ...(measured === undefined ? {} : { validation: measured }),
+        seconds: (performance.now() - started) / 1e3, interrupted: isInterrupted(),
+      };
+      report(epoch);
+      yield epoch;
     }
-    trained.seconds += (performance.now() - started) / 1e3;
-    trained.steps += done;
-    const interrupted = done < loader.length;
-    const validation = evaluator === undefined || interrupted ? undefined : await evaluator.run(model, options.validation!);
-    const epoch: Epoch = {
-      index, training: means.values(), ...(validation === undefined ? {} : { validation }), seconds: (performance.now() - started) / 1e3, interrupted,
-    };
-    report(epoch);
-    yield epoch;
-    if (interrupted) return;
+  } finally {
+    for (const { module, training } of modes) module.training = training;
   }
 }
 
-function namesOf(set: Dataset): [input: string, target: string] {
-  const [input, target] = set.names;
-  if (input === undefined || target === undefined) throw new ValueError(`The data set has only the column ${set.names.join(", ")}.`, "Training needs inputs and targets: two columns.");
-  return [input, target];
+/** Asked anew each time: it changes while a step is awaited. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
 /** Class labels are checked against the model's outputs before the first step. */
-async function requireClasses(model: Layer, set: Dataset, { loss }: TrainOptions): Promise<void> {
-  const [inputName, targetName] = namesOf(set);
+async function requireClasses(model: Layer, set: Dataset, loss: Loss): Promise<void> {
+  const [inputName, targetName] = inputAndTarget(set);
   const targets = set.columns[targetName]!;
   if (loss !== crossEntropy || targets.data instanceof Float32Array || targets.data instanceof Float64Array || targets.scale !== undefined) return;
-  const outputs = await inEvaluation(model, async () => model.forward(set.batch([0])[inputName]!));
+  const sample = set.batch([0]);
+  // Only its shape is asked for, so nothing is computed.
+  const outputs = await inEvaluation(model, async () => model.forward(sample[inputName]!));
   const classes = outputs.shape.at(-1);
+  disposeAll(sample);
   if (classes !== undefined && isFloating(outputs.dtype)) requireLabels(targets.data, classes);
+}
+
+/** Steps and samples a second of training, validation left out. */
+class Pace {
+  #steps = 0;
+  #samples = 0;
+  #seconds = 0;
+  #last = 0;
+
+  /** Steps follow. */
+  start(): void {
+    this.#last = performance.now();
+  }
+
+  add(samples: number): void {
+    const now = performance.now();
+    this.#seconds += (now - this.#last) / 1e3;
+    this.#last = now;
+    this.#steps++;
+    this.#samples += samples;
+  }
+
+  get stepsPerSecond(): number {
+    return this.#steps / Math.max(this.#seconds, 1e-9);
+  }
+
+  get samplesPerSecond(): number {
+    return this.#samples / Math.max(this.#seconds, 1e-9);
+  }
 }
 
 /** Means over an epoch, each batch weighted by its size. */
@@ -170,16 +206,48 @@ class Means {
   }
 }
 
-/** Finds where a loss that is not finite comes from: the batch, a parameter, or the loss itself. */
-async function divergence(model: Layer, batch: Batch, loss: number, epoch: number, done: number): Promise<DivergenceError> {
-  const where = `The loss is ${loss} at step ${done} of epoch ${epoch + 1}`;
-  for (const [name, tensor] of Object.entries(batch)) {
-    if ((await tensor.data()).some((value) => !Number.isFinite(value))) return new DivergenceError(`${where}: the batch's "${name}" holds values that are not finite.`, "Clean the data.");
-  }
+/** Says where a loss that is not finite comes from: a parameter, a layer, or the loss itself. The step has left the model as it was. */
+async function divergence(model: Layer, inputs: Tensor, where: string): Promise<DivergenceError> {
   for (const [path, variable] of Object.entries(model.parameters())) {
-    if ((await variable.data()).some((value) => !Number.isFinite(value))) {
-      return new DivergenceError(`${where}: ${path} is the first parameter that is no longer finite.`, "Lower the learning rate, or clip the gradients.");
+    if (await isNotFinite(variable)) {
+      return new DivergenceError(`${where}: the gradient of a step before made ${path} infinite or NaN.`, "Lower the learning rate, or clip the gradients.");
     }
   }
-  return new DivergenceError(`${where}, while data and parameters are finite.`, "The model's outputs overflow: lower the learning rate or scale the inputs.");
+  for (const { path, layer, output } of recordOutputs(model, inputs)) {
+    if (await isNotFinite(output)) {
+      const name = path === "" ? layer : `${path} (${layer})`;
+      return new DivergenceError(`${where}: ${name} is the first layer whose output is infinite or NaN.`, "Lower the learning rate, scale the inputs, or keep its input inside its domain.");
+    }
+  }
+  return new DivergenceError(`${where}, while the model's outputs are finite.`, "The loss function itself overflows on these targets: check them.");
+}
+
+async function isNotFinite(tensor: Tensor): Promise<boolean> {
+  return isFloating(tensor.dtype) && (await tensor.data()).some((value) => !Number.isFinite(value));
+}
+
+interface LayerOutput {
+  readonly path: string;
+  readonly layer: string;
+  readonly output: Tensor;
+}
+
+/** Every layer's output for `inputs`, innermost first; the model's state is left as it is. */
+function recordOutputs(model: Layer, inputs: Tensor): LayerOutput[] {
+  const outputs: LayerOutput[] = [];
+  const modules = Object.entries(model.modules()).map(([path, module]) => ({ path, module, forward: module.forward }));
+  const variables = Object.values(model.variables());
+  for (const { path, module, forward } of modules) {
+    module.forward = (...values: never[]): unknown => {
+      const output = forward.apply(module, values);
+      if (output instanceof Tensor) outputs.push({ path, layer: module.constructor.name, output });
+      return output;
+    };
+  }
+  try {
+    bound(variables, variables.map((variable) => variable.node), () => model.forward(inputs));
+  } finally {
+    for (const { module, forward } of modules) module.forward = forward;
+  }
+  return outputs;
 }

@@ -29,11 +29,14 @@ export interface FitOptions extends TrainOptions {
  * run.last.validation?.loss;
  */
 export async function fit(model: Layer, set: Dataset, options: FitOptions): Promise<Run> {
-  const onProgress = options.onProgress ?? (options.progress === false ? undefined : defaultReporter());
+  const reporter = options.onProgress !== undefined || options.progress === false ? undefined : defaultReporter();
   const history: Epoch[] = [];
   const started = performance.now();
-  const { progress: _, ...rest } = options;
-  for await (const epoch of epochs(model, set, { ...rest, ...(onProgress === undefined ? {} : { onProgress }) })) history.push(epoch);
+  try {
+    for await (const epoch of epochs(model, set, reporter === undefined ? options : { ...options, onProgress: reporter.show })) history.push(epoch);
+  } finally {
+    reporter?.end();
+  }
   const last = history.at(-1)!;
-  return { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted };
+  return { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted || history.length < options.epochs };
 }

@@ -2,7 +2,11 @@
 // A reporter is made anew for each training.
 import type { Progress } from "./epochs.ts";
 
-export type Reporter = (progress: Progress) => void;
+export interface Reporter {
+  show(progress: Progress): void;
+  /** Training is over, or has failed. */
+  end(): void;
+}
 
 let make: (() => Reporter) | undefined;
 

@@ -1,9 +1,10 @@
 // train.step: forward, backward and update as one compiled program that updates the model in place.
 // State (parameters, statistics, random keys, the optimizer's memory) never leaves the device.
 import * as ops from "../ops/build.ts";
+import { type DType, isFloating } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
-import { formatShape } from "../ops/shape.ts";
+import { formatShape, type Shape } from "../ops/shape.ts";
 import type { Module } from "../nn/module.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { evaluate } from "../tensor/evaluate.ts";
@@ -31,14 +32,15 @@ interface Compiled {
   readonly stage: Stage;
   /** Indices of the state variables that the step changes, in the order of the donated outputs. */
   readonly changed: readonly number[];
-  readonly results: readonly { readonly name: string; readonly node: GraphNode }[];
+  readonly results: readonly { readonly name: string; readonly shape: Shape; readonly dtype: DType }[];
 }
 
 /**
  * A training step: `loss` maps the model and a batch to a scalar, or to a record with a scalar `loss` and further tensors.
  *
  * The first call for each batch shape traces `loss`, appends its gradient and the update, and compiles them into one program;
- * later calls copy the batch and run it. Throws {@link ShapeError} when the loss is not a scalar.
+ * later calls copy the batch and run it. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
+ * loss is not a scalar; a `loss` that throws leaves the model as it was.
  *
  * @example
  * const model = nn.dense(2, 1);
@@ -58,41 +60,47 @@ export function step<M extends Module, B extends Tree = Record<string, Tensor>>(
   return Object.assign(run, { optimizerState: trainer.optimizerState });
 }
 
+/** A trainable variable, its place among the step's variables, and what the optimizer keeps for it. */
+interface Trainable {
+  readonly path: string;
+  readonly variable: Variable;
+  readonly position: number;
+  readonly state: Readonly<Record<string, Variable>>;
+}
+
 class Trainer<M extends Module, B extends Tree> {
   readonly device = defaultDevice();
-  readonly optimizerState: Record<string, Variable>;
+  readonly optimizerState: Readonly<Record<string, Variable>>;
   readonly #model: M;
   readonly #optimizer: Optimizer;
   readonly #loss: (model: M, batch: B) => Tensor | StepResult;
   /** The model's variables, then the optimizer's. */
   readonly #variables: readonly Variable[];
-  readonly #trainable: readonly { readonly path: string; readonly variable: Variable }[];
+  readonly #trainable: readonly Trainable[];
   readonly #modules: readonly Module[];
-  readonly #hyperNames: readonly string[];
-  readonly #hyperDType: "float32" | "float64";
   /** Hyper-parameters on the device, and the values written there. */
   readonly #hyper: readonly { readonly name: string; readonly storage: DeviceStorage; written: number }[];
+  readonly #hyperDType: "float32" | "float64";
   readonly #programs = new Map<string, Compiled>();
 
   constructor(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult) {
     this.#model = model;
     this.#optimizer = optimizer;
     this.#loss = loss;
-    this.#trainable = Object.entries(model.parameters()).map(([path, variable]) => ({ path, variable }));
+    const own = Object.values(model.variables());
+    this.#trainable = Object.entries(model.parameters()).map(([path, variable]) => ({
+      path, variable, position: own.indexOf(variable), state: initialState(optimizer, path, variable),
+    }));
     if (this.#trainable.length === 0) {
       throw new ValueError(`${model.constructor.name} has no trainable parameters.`, "Layers must be fields of the module (or in arrays or records that are) to be found.");
     }
-    this.optimizerState = {};
-    for (const { path, variable } of this.#trainable) {
-      for (const [name, initial] of Object.entries(optimizer.init(variable))) {
-        this.optimizerState[`${path}.${name}`] = new Variable(initial, { trainable: false, name: `${path}.${name}` });
-      }
-    }
-    this.#variables = [...Object.values(model.variables()), ...Object.values(this.optimizerState)];
+    this.optimizerState = Object.fromEntries(
+      this.#trainable.flatMap(({ path, state }) => Object.entries(state).map(([name, variable]) => [`${path}.${name}`, variable])),
+    );
+    this.#variables = [...own, ...Object.values(this.optimizerState)];
     this.#modules = Object.values(model.modules());
-    this.#hyperNames = Object.keys(optimizer.hyper);
     this.#hyperDType = this.#trainable.some(({ variable }) => variable.dtype === "float64") ? "float64" : "float32";
-    this.#hyper = this.#hyperNames.map((name) => ({
+    this.#hyper = Object.keys(optimizer.hyper).map((name) => ({
       name, storage: new DeviceStorage(this.device, bytesOf({ shape: [], dtype: this.#hyperDType })), written: NaN,
     }));
     evaluate(this.#variables.map((variable) => variable.node));
@@ -112,7 +120,11 @@ class Trainer<M extends Module, B extends Tree> {
     }
     this.#writeHyper();
     const state = this.#variables.map((variable) => storageOf(variable.node));
-    const storages = compiled.stage.run([...state, ...this.#hyper.map(({ storage }) => storage), ...nodes.map(storageOf)]);
+    const inputs = nodes.map(storageOf);
+    inputs.forEach((storage, index) => {
+      if (state.includes(storage)) throw new ValueError(`The batch's "${leaves[index]!.path}" is a variable that the step updates.`, "Use it inside the loss function through the model, or pass a clone().");
+    });
+    const storages = compiled.stage.run([...state, ...this.#hyper.map(({ storage }) => storage), ...inputs]);
     for (const index of compiled.changed) {
       const variable = this.#variables[index]!;
       const storage = state[index]!;
@@ -120,8 +132,8 @@ class Trainer<M extends Module, B extends Tree> {
       variable.bind(sourceOf(storage, variable.shape, variable.dtype));
     }
     const results: Record<string, Tensor> = {};
-    compiled.results.forEach(({ name, node }, index) => {
-      results[name] = new Tensor(sourceOf(storages[index]!, node.shape, node.dtype));
+    compiled.results.forEach(({ name, shape, dtype }, index) => {
+      results[name] = new Tensor(sourceOf(storages[index]!, shape, dtype));
     });
     return results as StepResult;
   }
@@ -140,41 +152,70 @@ class Trainer<M extends Module, B extends Tree> {
     const hyper = this.#hyper.map(() => ops.source({ shape: [], dtype: this.#hyperDType }));
     const inputs = batch.map(({ shape, dtype }) => ops.source({ shape, dtype }));
     return bound(this.#variables, state, () => {
-      const returned = this.#loss(this.#model, batchOf(inputs.map((node) => new Tensor(node))));
-      const results = returned instanceof Tensor ? { loss: returned } : returned;
-      this.#update(requireScalar(results.loss), hyper);
+      const results = resultsOf(this.#loss(this.#model, batchOf(inputs.map((node) => new Tensor(node)))));
+      const loss = requireScalar(results.loss);
+      // Taken now: a variable among them is still what the function saw.
+      const outputs = Object.values(results).map(({ node }) => node);
+      this.#update(loss, state, hyper);
       const changed = this.#variables.map((_, index) => index).filter((index) => this.#variables[index]!.node !== state[index]);
-      const named = Object.entries(results).map(([name, tensor]) => ({ name, node: tensor.node }));
+      this.#keepUnlessFinite(loss, changed, state);
       const stage = new Stage({
         device: this.device,
         inputs: [...state, ...hyper, ...inputs],
-        outputs: [...changed.map((index) => this.#variables[index]!.node), ...named.map(({ node }) => node)],
-        donate: [...changed, ...named.map(() => undefined)],
+        outputs: [...changed.map((index) => this.#variables[index]!.node), ...outputs],
+        donate: [...changed, ...outputs.map(() => undefined)],
       });
-      return { stage, changed, results: named.map(({ name, node }) => ({ name, node: ops.source(node) })) };
+      return { stage, changed, results: Object.entries(results).map(([name, { shape, dtype }]) => ({ name, shape, dtype })) };
     });
   }
 
-  /** Binds every trainable variable and its optimizer state to their values after the update. */
-  #update(loss: GraphNode, hyperNodes: readonly GraphNode[]): void {
-    const parameters = this.#trainable.map(({ variable }) => variable.node);
-    const gradients = vjp([loss], parameters, [ops.scalarLike(1, loss)]);
-    const hyper = Object.fromEntries(this.#hyperNames.map((name, index) => [name, new Tensor(hyperNodes[index]!)]));
-    this.#trainable.forEach(({ path, variable }, index) => {
+  /** Gives every trainable variable and its optimizer state their values after the update. */
+  #update(loss: GraphNode, state: readonly GraphNode[], hyperNodes: readonly GraphNode[]): void {
+    const gradients = vjp([loss], this.#trainable.map(({ position }) => state[position]!), [ops.scalarLike(1, loss)]);
+    this.#trainable.forEach(({ variable, state: own }, index) => {
       const gradient = gradients[index];
       // A parameter the loss does not depend on is left as it is.
       if (gradient === null || gradient === undefined) return;
-      const names = Object.keys(this.optimizerState).filter((name) => name.startsWith(`${path}.`) && !name.slice(path.length + 1).includes("."));
-      const own = Object.fromEntries(names.map((name) => [name.slice(path.length + 1), this.optimizerState[name]!]));
-      const { parameter, state } = this.#optimizer.update(new Tensor(gradient), variable, own, hyper);
-      for (const [name, value] of Object.entries(state)) this.optimizerState[`${path}.${name}`]!.bind(value.node);
-      variable.bind(parameter.node);
+      const hyper = Object.fromEntries(this.#hyper.map(({ name }, at) => [name, new Tensor(hyperNodes[at]!).cast(variable.dtype)]));
+      const updated = this.#optimizer.update(new Tensor(gradient), variable, own, hyper);
+      for (const [name, value] of Object.entries(updated.state)) own[name]!.assign(value);
+      variable.assign(updated.parameter);
     });
   }
+
+  /** Where the loss is not finite the state stays as it was: what made it so can still be looked at. */
+  #keepUnlessFinite(loss: GraphNode, changed: readonly number[], state: readonly GraphNode[]): void {
+    const finite = new Tensor(loss).sub(new Tensor(loss)).equal(0);
+    for (const index of changed) {
+      const variable = this.#variables[index]!;
+      variable.assign(finite.where(variable, new Tensor(state[index]!)));
+    }
+  }
+}
+
+function initialState(optimizer: Optimizer, path: string, variable: Variable): Record<string, Variable> {
+  return Object.fromEntries(
+    Object.entries(optimizer.init(variable)).map(([name, initial]) => [name, new Variable(initial, { trainable: false, name: `${path}.${name}` })]),
+  );
+}
+
+/** What the loss function returned, as a record. */
+function resultsOf(returned: unknown): StepResult {
+  if (returned instanceof Tensor) return { loss: returned };
+  if (typeof returned !== "object" || returned === null || !("loss" in returned)) {
+    throw new ValueError(
+      returned instanceof Promise ? "The loss function is async." : "The loss function returned no loss.",
+      "Return the loss as a scalar tensor, or a record of tensors with it as `loss`, without awaiting anything.",
+    );
+  }
+  for (const [name, value] of Object.entries(returned)) {
+    if (!(value instanceof Tensor)) throw new ValueError(`The loss function returned a ${typeof value} as "${name}".`, "A step returns tensors only.");
+  }
+  return returned as StepResult;
 }
 
 function requireScalar(loss: Tensor): GraphNode {
   if (loss.rank !== 0) throw new ShapeError(`The loss has shape ${formatShape(loss.shape)}.`, "Reduce it to a scalar, e.g. with mean().");
-  if (loss.dtype !== "float32" && loss.dtype !== "float64") throw new DTypeError(`The loss is ${loss.dtype}.`, "Compute it in float32 or float64.");
+  if (!isFloating(loss.dtype)) throw new DTypeError(`The loss is ${loss.dtype}.`, "Compute it in float32 or float64.");
   return loss.node;
 }

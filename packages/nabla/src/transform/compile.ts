@@ -51,8 +51,9 @@ export function compile<A extends readonly Tree[], R extends Tree>(f: (...inputs
     }
     const storages = compiled.stage.run(tensors.map((tensor) => storageOf(tensor.node)));
     const results = compiled.outputs.map(({ shape, dtype }, index) => new Tensor(sourceOf(storages[index]!, shape, dtype)));
+    const variables = trees.flatMap((tree) => tree.variables);
     compiled.assigned.forEach((position, index) => {
-      const variable = tensors[position] as Variable;
+      const variable = variables[position]!;
       variable.bind(sourceOf(storages[results.length + index]!, variable.shape, variable.dtype));
     });
     return compiled.rebuild(results) as TreeOf<R, Tensor>;
@@ -63,6 +64,8 @@ export function compile<A extends readonly Tree[], R extends Tree>(f: (...inputs
 interface Argument {
   readonly tensors: readonly Tensor[];
   readonly key: string;
+  /** The tensors again where they are a module's variables, which `f` may assign. */
+  readonly variables: readonly (Variable | undefined)[];
   /** Runs `body` with the argument standing for `nodes`. */
   substitute<T>(nodes: readonly GraphNode[], body: (value: Tree) => T): T;
 }
@@ -73,6 +76,7 @@ function argumentOf(value: Tree): Argument {
   const tensors = flat.leaves.map((leaf) => leaf.tensor);
   return {
     tensors,
+    variables: tensors.map(() => undefined),
     key: flat.leaves.map(({ path, tensor }) => `${path}:${tensor.dtype}${tensor.shape.join(",")}`).join("|"),
     substitute: (nodes, body) => body(flat.restore(nodes.map((node) => new Tensor(node)))),
   };
@@ -82,6 +86,7 @@ function moduleArgument(module: Parameterised): Argument {
   const variables = variablesOf(module);
   return {
     tensors: variables,
+    variables,
     // Another module may compute something else with variables of the same shapes.
     key: `#${identityOf(module)}${modesOf(module)}${variables.map((variable) => `${variable.dtype}${variable.shape.join(",")}`).join("|")}`,
     substitute: (nodes, body) => bound(variables, nodes, () => body(module)),
@@ -123,7 +128,7 @@ export function bound<T>(variables: readonly Variable[], nodes: readonly GraphNo
 function trace<A extends readonly Tree[], R extends Tree>(f: (...inputs: A) => R, trees: readonly Argument[]): Compiled {
   const placeholders = trees.map((tree) => tree.tensors.map(({ shape, dtype }) => ops.source({ shape, dtype })));
   const inputs = placeholders.flat();
-  const tensors = trees.flatMap((tree) => tree.tensors);
+  const variables = trees.flatMap((tree) => tree.variables);
   const call = (index: number, values: readonly Tree[]): Compiled => {
     const tree = trees[index];
     if (tree !== undefined) return tree.substitute(placeholders[index]!, (value) => call(index + 1, [...values, value]));
@@ -133,10 +138,10 @@ function trace<A extends readonly Tree[], R extends Tree>(f: (...inputs: A) => R
     const outputs = leaves.map((leaf) => leaf.tensor.node);
     // A module passed twice stands for its last placeholders.
     const assigned = inputs.map((_, position) => position).filter((position) => {
-      const tensor = tensors[position]!;
-      return tensor instanceof Variable && tensors.lastIndexOf(tensor) === position && tensor.node !== inputs[position];
+      const variable = variables[position];
+      return variable !== undefined && variables.lastIndexOf(variable) === position && variable.node !== inputs[position];
     });
-    const stage = new Stage({ device: defaultDevice(), inputs, outputs: [...outputs, ...assigned.map((position) => tensors[position]!.node)], donate: [] });
+    const stage = new Stage({ device: defaultDevice(), inputs, outputs: [...outputs, ...assigned.map((position) => variables[position]!.node)], donate: [] });
     return { stage, outputs: outputs.map(({ shape, dtype }) => ({ shape, dtype })), assigned, rebuild };
   };
   return call(0, []);
