@@ -1,4 +1,4 @@
-// Studies that live as long as the process: the state itself, and the events for whoever wants to replay them.
+// Studies that live as long as the process: the state is all there is; events are applied and forgotten.
 import { StudyError } from "../study/errors.ts";
 import type { CreateEvent, StudyEvent } from "../study/events.ts";
 import { StudyState } from "../study/state.ts";
@@ -37,11 +37,10 @@ export class MemoryStorage implements Storage {
   }
 }
 
-/** A study in memory; `events` is its whole history. */
+/** A study in memory. */
 export class MemoryStore implements StudyStore {
   readonly state: StudyState = new StudyState();
   readonly shared = false;
-  readonly events: StudyEvent[] = [];
 
   refresh(): Promise<void> {
     return Promise.resolve();
@@ -53,7 +52,6 @@ export class MemoryStore implements StudyStore {
 
   append(event: StudyEvent): void {
     this.state.apply(event);
-    this.events.push(event);
   }
 
   flush(): Promise<void> {

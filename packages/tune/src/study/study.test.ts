@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { ExhaustiveSampler, GridSampler } from "../samplers/grid.ts";
 import { RandomSampler } from "../samplers/random.ts";
 import { space } from "../space/builder.ts";
-import { MemoryStorage, type MemoryStore } from "../storage/memory.ts";
+import { MemoryStorage, MemoryStore } from "../storage/memory.ts";
 import type { Decision, FrozenTrial, Scheduler } from "./contract.ts";
 import { DistributionError, NaNValueError, ParameterRedeclaredError, StorageError, StudyError, TrialStateError, ValueError } from "./errors.ts";
 import { replay } from "./state.ts";
 import { createStudy, loadStudy } from "./study.ts";
+import type { CreateEvent, StudyEvent } from "./events.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Trial } from "./trial.ts";
 
 const random = new RandomSampler();
@@ -69,7 +71,15 @@ describe("optimize", () => {
   });
 
   test("replaying the events gives the same state", async () => {
-    const storage = new MemoryStorage();
+    const events: StudyEvent[] = [];
+    class RecordingStore extends MemoryStore {
+      override append(event: StudyEvent): void {
+        super.append(event);
+        events.push(event);
+      }
+    }
+    const store = new RecordingStore();
+    const storage: Storage = Object.assign(new MemoryStorage(), { create: (event: CreateEvent) => { store.append(event); return Promise.resolve(store); } });
     const study = await createStudy({ seed: 5, sampler: random, storage, clock: () => 1000 });
     await study.optimize(async (trial) => {
       await trial.report(1, 0);
@@ -77,7 +87,6 @@ describe("optimize", () => {
       trial.constraint("c", 0.5);
       return quadratic(trial);
     }, { trials: 5 });
-    const events = ((await storage.load("study")) as MemoryStore).events;
     const copy = replay(JSON.parse(JSON.stringify(events)) as typeof events);
     expect(Array.from({ length: copy.length }, (_, t) => copy.trial(t))).toEqual(study.trials());
   });
