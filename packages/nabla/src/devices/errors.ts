@@ -3,10 +3,16 @@
 import { NablaError } from "../ops/errors.ts";
 
 /** A program or one of the device's threads failed. */
-export class DeviceError extends NablaError {}
+export class DeviceError extends NablaError {
+  override readonly name: string = "DeviceError";
+}
 
 /** The device has no room for an allocation. */
-export class OutOfMemoryError extends DeviceError {}
+export class OutOfMemoryError extends DeviceError {
+  override readonly name: string = "OutOfMemoryError";
+}
 
 /** This Node or browser lacks something the device needs. */
-export class PlatformError extends NablaError {}
+export class PlatformError extends NablaError {
+  override readonly name: string = "PlatformError";
+}

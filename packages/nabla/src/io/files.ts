@@ -12,7 +12,9 @@ export interface Files {
 }
 
 /** A file that cannot be read or written. */
-export class FileError extends NablaError {}
+export class FileError extends NablaError {
+  override readonly name: string = "FileError";
+}
 
 let installed: Files | undefined;
 

@@ -3,30 +3,43 @@
 
 /** Base of every error nabla throws on purpose. */
 export class NablaError extends Error {
+  // Written out in every class: minifiers rename classes.
+  override readonly name: string = "NablaError";
   /** What to do about it, one sentence. */
   readonly fix: string;
 
   constructor(message: string, fix: string) {
     super(`${message} ${fix}`);
-    this.name = new.target.name;
     this.fix = fix;
   }
 }
 
 /** Shapes or axes that do not fit the operation. */
-export class ShapeError extends NablaError {}
+export class ShapeError extends NablaError {
+  override readonly name: string = "ShapeError";
+}
 
 /** An element type the operation does not take. */
-export class DTypeError extends NablaError {}
+export class DTypeError extends NablaError {
+  override readonly name: string = "DTypeError";
+}
 
 /** A value outside its domain: an option, an index, a label, NaN in data. */
-export class ValueError extends NablaError {}
+export class ValueError extends NablaError {
+  override readonly name: string = "ValueError";
+}
 
 /** A derivative that does not exist, or a value read where none exists yet. */
-export class GradientError extends NablaError {}
+export class GradientError extends NablaError {
+  override readonly name: string = "GradientError";
+}
 
 /** A use of a value whose memory was given up (disposed, or updated in place by a step). */
-export class LifetimeError extends NablaError {}
+export class LifetimeError extends NablaError {
+  override readonly name: string = "LifetimeError";
+}
 
 /** A file that is missing, truncated or not what it says. */
-export class FormatError extends NablaError {}
+export class FormatError extends NablaError {
+  override readonly name: string = "FormatError";
+}

@@ -5,7 +5,7 @@ import { ValueError } from "../ops/errors.ts";
 import type { Shape } from "../ops/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type Key, type KeyLike, keyTensor } from "./key.ts";
-import { threefry2x32 } from "./threefry.ts";
+import { threefry2x32 } from "../ops/random.ts";
 
 /** Options of {@link uniform}. */
 export interface UniformOptions {

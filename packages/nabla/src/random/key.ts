@@ -3,7 +3,7 @@
 import { ValueError } from "../ops/errors.ts";
 import { tensor } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { threefry2x32 } from "./threefry.ts";
+import { threefry2x32 } from "../ops/random.ts";
 
 /** A random key: pass it to one distribution, or split it; using it twice gives the same numbers twice. */
 export class Key {

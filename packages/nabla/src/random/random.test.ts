@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { zeros } from "../tensor/creation.ts";
 import { advance } from "./distributions.ts";
 import { bernoulli, bits, foldIn, key, nextKey, normal, permutation, seed, split, uniform } from "./index.ts";
-import { threefry2x32 } from "./threefry.ts";
+import { threefry2x32 } from "../ops/random.ts";
 
 const unsigned = (words: readonly number[]): number[] => words.map((word) => word >>> 0);
 

@@ -63,7 +63,9 @@ export interface Epoch {
 }
 
 /** A loss that is not a number, and where it came from. */
-export class DivergenceError extends NablaError {}
+export class DivergenceError extends NablaError {
+  override readonly name: string = "DivergenceError";
+}
 
 /** Shortest time in ms between two reports. */
 const PROGRESS_INTERVAL = 100;
