@@ -9,10 +9,17 @@ export function drawImage(pixels: Uint8Array, height: number, width: number, col
   const lines: string[] = [];
   for (let y = 0; y < height; y += 2) {
     let line = "";
+    let colour = "";
     for (let x = 0; x < width; x++) {
       const top = pixels[y * width + x]!;
       const bottom = pixels[(y + 1) * width + x] ?? 0;
-      line += colours ? `\x1b[38;5;${grey(top)};48;5;${grey(bottom)}m▀` : RAMP[Math.floor(((top + bottom) / 511) * RAMP.length)]!;
+      if (colours) {
+        const next = `\x1b[38;5;${grey(top)};48;5;${grey(bottom)}m`;
+        line += next === colour ? "▀" : `${next}▀`;
+        colour = next;
+      } else {
+        line += RAMP[Math.floor(((top + bottom) / 511) * RAMP.length)]!;
+      }
     }
     lines.push(colours ? `${line}\x1b[0m` : line);
   }
@@ -24,11 +31,14 @@ function grey(value: number): number {
   return 232 + Math.round((value / 255) * 23);
 }
 
+/** Columns between two images. */
+export const GAP = 2;
+
 /** Images side by side under their captions. */
 export function drawRow(images: readonly { readonly caption: string; readonly lines: readonly string[] }[], width: number): string {
   const height = Math.max(0, ...images.map(({ lines }) => lines.length));
-  const rows = [images.map(({ caption }) => caption.padEnd(width)).join("  ")];
-  for (let y = 0; y < height; y++) rows.push(images.map(({ lines }) => lines[y] ?? " ".repeat(width)).join("  "));
+  const rows = [images.map(({ caption }) => caption.padEnd(width)).join(" ".repeat(GAP))];
+  for (let y = 0; y < height; y++) rows.push(images.map(({ lines }) => lines[y] ?? " ".repeat(width)).join(" ".repeat(GAP)));
   return rows.join("\n");
 }
 

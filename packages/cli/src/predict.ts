@@ -15,8 +15,9 @@ export async function predict(path: string, options: PredictOptions): Promise<vo
   const model = classifier(parseClassifier(await io.metadata(path), path));
   await io.load(path, model);
   const { testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
+  const missing = options.samples.find((sample) => sample >= testSet.length);
+  if (missing !== undefined) throw new ValueError(`There is no test digit ${missing}.`, `Pass numbers below ${testSet.length}.`);
   for (const sample of options.samples) {
-    if (sample >= testSet.length) throw new ValueError(`There is no test digit ${sample}.`, `Pass numbers below ${testSet.length}.`);
     const { values } = await train.predict(model, testSet.slice(sample, sample + 1));
     const said = largest(values);
     const probabilities = softmax(values);

@@ -1,9 +1,11 @@
 // `nabla train mnist`: train, save, and show what the network got right and wrong.
 // Ctrl-C stops after the step under way and saves; a second one ends the process.
-import { io, metrics, nn, optim, random, train as training, ValueError } from "nabla";
+import { access, constants, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { io, metrics, nn, optim, random, train as training } from "nabla";
 import { type Digits, mnist } from "nabla/data";
 import { classifier, describeClassifier } from "./classifier.ts";
-import { drawConfusion, drawImage, drawRow } from "./draw.ts";
+import { drawConfusion, drawImage, drawRow, GAP } from "./draw.ts";
 
 export interface TrainCommandOptions {
   readonly epochs: number;
@@ -19,8 +21,9 @@ export interface TrainCommandOptions {
 const CLASSES = 10;
 const MISTAKES_SHOWN = 4;
 
-export async function train(data: string, options: TrainCommandOptions): Promise<number> {
-  if (data !== "mnist") throw new ValueError(`There is no data set "${data}".`, 'Use "mnist".');
+/** Trains, saves and reports; returns the exit code. */
+export async function train(options: TrainCommandOptions): Promise<number> {
+  await requireWritable(options.out);
   const { trainSet, testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
   random.seed(options.seed);
   const shape = { hidden: options.hidden, dropout: options.dropout };
@@ -41,14 +44,25 @@ export async function train(data: string, options: TrainCommandOptions): Promise
   });
   process.off("SIGINT", interrupt);
 
-  await report(testSet, await training.predict(model, testSet));
-  console.log(`\nTrained ${run.history.length} epochs in ${run.seconds.toFixed(1)} s${run.interrupted ? " (interrupted)" : ""}.`);
   await io.save(options.out, model, describeClassifier(shape));
-  console.log(`Saved ${options.out}. Try: nabla predict ${options.out}`);
+  report(testSet, await training.predict(model, testSet));
+  const passes = `${run.history.length} ${run.history.length === 1 ? "epoch" : "epochs"}`;
+  console.log(`\n${run.interrupted ? "Interrupted in" : "Trained"} ${passes}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: nabla predict ${options.out}`);
   return run.interrupted ? 130 : 0;
 }
 
-async function report(set: Digits, { values, width }: { readonly values: Float32Array; readonly width: number }): Promise<void> {
+/** A long training must not end with a model that cannot be saved. */
+async function requireWritable(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await access(folder, constants.W_OK);
+  } catch {
+    throw new io.FileError(`Cannot write "${path}": the folder "${folder}" is not there or not writable.`, "Create it, or pass another --out.");
+  }
+  if ((await stat(path).catch(() => undefined))?.isDirectory() === true) throw new io.FileError(`Cannot write "${path}": it is a folder.`, "Pass the path of a file as --out.");
+}
+
+function report(set: Digits, { values, width }: { readonly values: Float32Array; readonly width: number }): void {
   const counts = Array.from({ length: CLASSES }, () => new Array<number>(CLASSES).fill(0));
   const mistakes: { readonly row: number; readonly truth: number; readonly said: number }[] = [];
   for (let row = 0; row < set.length; row++) {
@@ -59,8 +73,11 @@ async function report(set: Digits, { values, width }: { readonly values: Float32
   }
   console.log(`\nTest accuracy ${((100 * (set.length - mistakes.length)) / set.length).toFixed(2)} % (${mistakes.length} mistakes in ${set.length})\n`);
   console.log(drawConfusion(counts));
-  const shown = mistakes.slice(0, MISTAKES_SHOWN).map(({ row, truth, said }) => ({ caption: `#${row}: a ${truth}, said ${said}`, lines: digitLines(set, row) }));
-  if (shown.length > 0) console.log(`\nSome mistakes:\n${drawRow(shown, set.columns.images.shape[1]!)}`);
+  // As many as fit side by side.
+  const pixels = set.columns.images.shape[1]!;
+  const fitting = Math.max(1, Math.floor(((process.stdout.columns || 120) + GAP) / (pixels + GAP)));
+  const shown = mistakes.slice(0, Math.min(MISTAKES_SHOWN, fitting)).map(({ row, truth, said }) => ({ caption: `#${row}: a ${truth}, said ${said}`, lines: digitLines(set, row) }));
+  if (shown.length > 0) console.log(`\nSome mistakes:\n${drawRow(shown, pixels)}`);
 }
 
 export function largest(scores: Float32Array): number {

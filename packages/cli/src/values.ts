@@ -2,23 +2,38 @@
 // A wrong one is a usage error that names the option.
 import { InvalidArgumentError } from "commander";
 
-/** A positive integer. */
-export function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("Pass a positive integer.");
+function parsed(text: string, accepts: (value: number) => boolean, fix: string): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!accepts(value)) throw new InvalidArgumentError(fix);
   return value;
 }
 
-/** A positive number. */
+const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+const isCount = (value: number): boolean => isIndex(value) && value > 0;
+
+export function positiveInteger(text: string): number {
+  return parsed(text, isCount, "Pass a positive integer.");
+}
+
 export function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("Pass a positive number.");
-  return value;
+  return parsed(text, (value) => value > 0 && value < Infinity, "Pass a positive number.");
 }
 
-/** Integers that are not negative, separated by commas. */
+/** [0, 1). */
+export function rate(text: string): number {
+  return parsed(text, (value) => value >= 0 && value < 1, "Pass a number from 0 up to but not 1.");
+}
+
+export function seed(text: string): number {
+  return parsed(text, isIndex, "Pass an integer from 0.");
+}
+
+/** Integers from 0, separated by commas. */
 export function integers(text: string): number[] {
-  const values = text.split(",").map(Number);
-  if (!values.every((value) => Number.isInteger(value) && value >= 0)) throw new InvalidArgumentError("Pass integers separated by commas, e.g. 512,256.");
-  return values;
+  return text.split(",").map((part) => parsed(part, isIndex, "Pass integers from 0 separated by commas, e.g. 0,7,42."));
+}
+
+/** Positive integers, separated by commas. */
+export function positiveIntegers(text: string): number[] {
+  return text.split(",").map((part) => parsed(part, isCount, "Pass positive integers separated by commas, e.g. 512,256."));
 }

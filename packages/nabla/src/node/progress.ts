@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 import type { Progress } from "../train/epochs.ts";
 import type { Reporter } from "../train/reporter.ts";
 
-const BAR_LEAST = 8;
+const BAR_LEAST = 6;
 const BAR_MOST = 24;
 const CLEAR = "\r\x1b[2K";
 
@@ -37,19 +37,19 @@ export function terminalReporter(stream: Terminal = process.stderr): Reporter {
   };
 }
 
-/** At most `width` columns. */
+/** At most `width` columns; what changes is padded, so that the line does not jump. */
 function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond, secondsLeft, means }: Progress, width: number): string {
   const { loss = NaN, ...metrics } = means;
   const head = `epoch ${epoch}/${epochs}`;
   const parts = [
-    { text: `${step}/${steps}`, weight: 4 },
+    { text: `${padded(step, String(steps).length)}/${steps}`, weight: 4 },
     { text: describe({ loss }), weight: 5 },
     ...Object.entries(metrics).map(([name, value], index) => ({ text: describe({ [name]: value }), weight: 2 - index / 100 })),
-    { text: `${compact(stepsPerSecond)} steps/s`, weight: 1 },
-    { text: `${compact(samplesPerSecond)} samples/s`, weight: 0 },
+    { text: `${padded(compact(stepsPerSecond), 4)} steps/s`, weight: 1 },
+    { text: `${padded(compact(samplesPerSecond), 5)} samples/s`, weight: 0 },
     { text: `ETA ${duration(secondsLeft)}`, weight: 3 },
   ];
-  const room = (): number => width - head.length - 2 - parts.reduce((sum, { text }) => sum + 2 + text.length, 0);
+  const room = (): number => width - head.length - 1 - parts.reduce((sum, { text }) => sum + 1 + text.length, 0);
   while (room() < BAR_LEAST && parts.length > 0) {
     const least = Math.min(...parts.map(({ weight }) => weight));
     parts.splice(parts.findIndex(({ weight }) => weight === least), 1);
@@ -57,7 +57,7 @@ function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond,
   const bar = Math.max(0, Math.min(BAR_MOST, room()));
   const filled = Math.round((bar * step) / steps);
   if (bar === 0) return head.slice(0, width);
-  return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join("  ");
+  return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join(" ");
 }
 
 function epochLine({ epoch, epochs, ended, samplesPerSecond }: Progress): string {
@@ -68,6 +68,10 @@ function epochLine({ epoch, epochs, ended, samplesPerSecond }: Progress): string
 
 function describe(means: Readonly<Record<string, number>>): string {
   return Object.entries(means).map(([name, value]) => `${name} ${precise(value)}`).join(" ");
+}
+
+function padded(value: number | string, width: number): string {
+  return String(value).padStart(width);
 }
 
 /** Four decimals, or an exponent where they would show nothing. */
