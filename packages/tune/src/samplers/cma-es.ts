@@ -78,7 +78,8 @@ class Evolution {
   private largePopulation = 0;
   private spentLarge = 0;
   private spentSmall = 0;
-  private large = true;
+  /** The first run counts as small, so that a large one follows. */
+  private large = false;
   private bests: number[] = [];
 
   constructor(history: History, options: CMAESOptions, seed: number) {
@@ -236,7 +237,7 @@ class Evolution {
   /** The usual criteria of the tutorial (B.3), for coordinates of unit range. */
   private converged(model: CMA, ranked: readonly Individual[]): boolean {
     if (this.numeric.length === 0) return false;
-    if (model.conditionNumber() > 1e14 || model.spread() < 1e-9 || model.sigma > 1e4) return true;
+    if (model.conditionNumber() > 1e14 || model.spread() < 1e-8 || model.sigma > 1e4) return true;
     const window = 10 + Math.ceil((30 * model.n) / model.populationSize);
     if (this.bests.length < window) return false;
     const recent = this.bests.slice(-window);

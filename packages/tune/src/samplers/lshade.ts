@@ -34,7 +34,7 @@ export class LSHADESampler implements Sampler {
     const size = this.options.populationSize ?? Math.max(8, Math.min(18 * history.width, Math.floor(budget / 10)));
     const state = keepState(context, this.key, () => new Differential(history, size));
     state.sync(study, budget);
-    if (state.population.length < state.size) return { assignment: randomAssignment(context), why: "initial population" };
+    if (!state.started) return { assignment: randomAssignment(context), why: "initial population" };
     const random = context.random("variation");
     for (let tries = 0; tries < 20; tries++) {
       const { unit, step } = state.child(random);
@@ -57,6 +57,8 @@ class Differential {
   readonly size: number;
   /** Rows. */
   population: number[] = [];
+  /** Whether the initial population is complete. */
+  started = false;
   private archive: number[] = [];
   private readonly factors: Float64Array = new Float64Array(MEMORY).fill(0.5);
   /** NaN: crossover rates of this slot have died out. */
@@ -86,7 +88,11 @@ class Differential {
       const row = this.synced, trial = history.trials[row]!;
       if (study.states[trial] === TrialState.FAIL || Number.isNaN(history.losses[row]!)) continue;
       const step = study.systemAttribute(trial, STEP);
-      if (this.population.length < this.size && !Array.isArray(step)) { this.population.push(row); continue; }
+      if (!this.started) {
+        this.population.push(row);
+        this.started = this.population.length === this.size;
+        continue;
+      }
       const loss = this.loss(study, row);
       if (Array.isArray(step)) {
         const at = this.population.indexOf(Number(step[0]));
@@ -107,7 +113,7 @@ class Differential {
       }
     }
     const wanted = Math.max(SMALLEST, Math.round(this.size + (SMALLEST - this.size) * Math.min(1, history.length / budget)));
-    if (this.population.length < this.size && this.told === 0) return;
+    if (!this.started) return;
     while (this.population.length > wanted) this.population.splice(this.worst(study), 1);
     const room = Math.round(ARCHIVE_RATE * this.population.length);
     if (this.archive.length > room) this.archive = this.archive.slice(-room);
