@@ -7,11 +7,12 @@ import { readTables } from "./problems.ts";
 import { analyticGates, tableGates } from "./regret.ts";
 import { Report } from "./report.ts";
 import { speedGates } from "./speed.ts";
+import { storageGates } from "./storage.ts";
 
 const USAGE = `npm run bench -- tune [options]
   --quick            3 seeds, short runs, no long evaluation counts
   --seeds N          seeds of regret curves (default 20)
-  --only A,B         parts: speed, analytic, tables, evaluations, optuna
+  --only A,B         parts: speed, storage, analytic, tables, evaluations, optuna
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
   --python PATH      interpreter that may have Optuna (default python3)`;
@@ -36,6 +37,7 @@ export async function main(args: string[]): Promise<void> {
   const samplers = values.samplers?.split(",") ?? ["random", "sobol", "tpe", "cma-es", "gp", "auto"];
   const report = new Report();
   if (wanted("speed")) speedGates(report, values.quick);
+  if (wanted("storage")) await storageGates(report, values.quick);
   if (wanted("evaluations")) evaluationGates(report, values.quick);
   if (wanted("analytic")) analyticGates(report, samplers, seeds);
   if (wanted("tables")) {

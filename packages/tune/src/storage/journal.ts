@@ -100,6 +100,7 @@ export class JournalStore implements StudyStore {
   private writing: Promise<void> | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private broken: Error | null = null;
+  private unsynced = false;
 
   constructor(path: string, output: { file: FileHandle; position: number } | null, lock: Lock | null, events: readonly StudyEvent[]) {
     this.path = path;
@@ -128,7 +129,7 @@ export class JournalStore implements StudyStore {
 
   flush(): Promise<void> {
     if (this.broken !== null) return Promise.reject(this.broken);
-    if (this.output === null) return Promise.resolve();
+    if (this.output === null || (this.pending.length === 0 && !this.unsynced && this.writing === null)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.waiters.push({ resolve, reject });
       void this.drain();
@@ -171,9 +172,11 @@ export class JournalStore implements StudyStore {
           const { bytesWritten } = await output.file.write(bytes, done, bytes.length - done, output.position);
           done += bytesWritten;
           output.position += bytesWritten;
+          this.unsynced = true;
         }
-        if (waiters.length > 0) {
+        if (waiters.length > 0 && this.unsynced) {
           await output.file.datasync();
+          this.unsynced = false;
           this.syncs++;
         }
         for (const waiter of waiters) waiter.resolve();
