@@ -35,7 +35,7 @@ describe("journal", () => {
 
   test("a tail torn at every byte offset loses nothing that was whole", async () => {
     const path = join(folder, "whole.journal");
-    const study = await written(path, 3);
+    const study = await written(path, 2);
     study.setAttribute("plan", [Number.NaN, "ü"]);
     await study.close();
     const bytes = readFileSync(path);
@@ -50,15 +50,15 @@ describe("journal", () => {
       expect(again.trials("COMPLETE").length).toBeGreaterThanOrEqual(complete);
       complete = again.trials("COMPLETE").length;
       if (length % 16 === 0 || length > bytes.length - 8) {
-        await again.optimize(objective, { trials: 4 });
-        expect([again.trials("COMPLETE").length, again.evaluations]).toEqual([4, 4]);
+        await again.optimize(objective, { trials: 3 });
+        expect([again.trials("COMPLETE").length, again.evaluations]).toEqual([3, 3]);
         await again.close();
         const checked = await loadStudy({ storage: `journal:${torn}`, sampler });
-        expect(checked.trials("COMPLETE")).toHaveLength(4);
+        expect(checked.trials("COMPLETE")).toHaveLength(3);
         await checked.close();
       } else await again.close();
     }
-    expect(complete).toBe(3);
+    expect(complete).toBe(2);
   }, 60_000);
 
   test("one sync per durable trial with five parameters and ten reports, fewer when trials end together", async () => {
