@@ -85,35 +85,36 @@ class Differential {
   sync(study: StudyView, budget: number): void {
     const { history } = this;
     for (; this.synced < history.length; this.synced++) {
-      const row = this.synced, trial = history.trials[row]!;
-      if (study.states[trial] === TrialState.FAIL || Number.isNaN(history.losses[row]!)) continue;
-      const step = study.systemAttribute(trial, STEP);
+      const row = this.synced;
+      if (study.states[history.trials[row]!] === TrialState.FAIL || Number.isNaN(history.losses[row]!)) continue;
       if (!this.started) {
         this.population.push(row);
         this.started = this.population.length === this.size;
-        continue;
-      }
-      const loss = this.loss(study, row);
-      if (Array.isArray(step)) {
-        const at = this.population.indexOf(Number(step[0]));
-        // The target may have been replaced while the trial ran: it then competes with the worst.
-        const place = at >= 0 ? at : this.worst(study);
-        const target = this.population[place]!, before = this.loss(study, target);
-        if (loss <= before) {
-          if (loss < before) {
-            this.archive.push(target);
-            this.successes.push({ factor: Number(step[1]), rate: Number(step[2]), gain: Number.isFinite(before) ? before - loss : 1 });
-          }
-          this.population[place] = row;
-        }
-        if (++this.told >= this.population.length) this.learn();
-      } else {
-        const place = this.worst(study);
-        if (loss < this.loss(study, this.population[place]!)) this.population[place] = row;
-      }
+      } else this.compete(study, row);
+      // After every trial, not at every ask: a resume must shrink at the same moments.
+      if (this.started) this.shrink(study, budget);
     }
-    const wanted = Math.max(SMALLEST, Math.round(this.size + (SMALLEST - this.size) * Math.min(1, history.length / budget)));
-    if (!this.started) return;
+  }
+
+  /** A child that is no worse takes the place of its target; a trial from elsewhere competes with the worst. */
+  private compete(study: StudyView, row: number): void {
+    const step = study.systemAttribute(this.history.trials[row]!, STEP);
+    const at = Array.isArray(step) ? this.population.indexOf(Number(step[0])) : -1;
+    const place = at >= 0 ? at : this.worst(study);
+    const target = this.population[place]!;
+    const loss = this.loss(study, row), before = this.loss(study, target);
+    if (loss <= before) {
+      if (loss < before && Array.isArray(step)) {
+        this.archive.push(target);
+        this.successes.push({ factor: Number(step[1]), rate: Number(step[2]), gain: Number.isFinite(before) ? before - loss : 1 });
+      }
+      this.population[place] = row;
+    }
+    if (Array.isArray(step) && ++this.told >= this.population.length) this.learn();
+  }
+
+  private shrink(study: StudyView, budget: number): void {
+    const wanted = Math.max(SMALLEST, Math.round(this.size + (SMALLEST - this.size) * Math.min(1, (this.synced + 1) / budget)));
     while (this.population.length > wanted) this.population.splice(this.worst(study), 1);
     const room = Math.round(ARCHIVE_RATE * this.population.length);
     if (this.archive.length > room) this.archive = this.archive.slice(-room);

@@ -71,7 +71,7 @@ export class ParzenEstimator {
       const n = this.counts[d]!++;
       if (this.dimensions[d]!.kind === "categorical") continue;
       if (n === this.order[d]!.length) this.order[d] = longer(this.order[d]!);
-      const at = this.position(d, u, n);
+      const at = this.position(d, row, n);
       insert(this.order[d]!, n, at, row);
       if (n < 100) this.stale[d] = 1;
       else for (let k = Math.max(0, at - 1); k <= Math.min(n, at + 1); k++) this.updateKernel(d, k);
@@ -90,8 +90,7 @@ export class ParzenEstimator {
       const n = --this.counts[d]!;
       if (this.dimensions[d]!.kind === "categorical") continue;
       const order = this.order[d]!;
-      let at = this.position(d, u, n + 1) - 1;
-      while (order[at] !== row) at--;
+      const at = this.position(d, row, n + 1) - 1;
       order.copyWithin(at, at + 1, n + 1);
       if (n < 100) this.stale[d] = 1;
       else for (let k = Math.max(0, at - 1); k <= Math.min(n - 1, at); k++) this.updateKernel(d, k);
@@ -272,13 +271,15 @@ export class ParzenEstimator {
     this.constant[row] = sum;
   }
 
-  /** Where u belongs in the sorted order of dimension d, after its equals. */
-  private position(d: number, u: number, n: number): number {
+  /** How many of the first n in the order of dimension d stand before or at `row`: by coordinate, equals by row, whatever the history of changes. */
+  private position(d: number, row: number, n: number): number {
     const order = this.order[d]!, unit = this.rows.unit, width = this.width;
+    const u = unit[row * width + d]!;
     let low = 0, high = n;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (unit[order[middle]! * width + d]! <= u) low = middle + 1;
+      const other = order[middle]!, v = unit[other * width + d]!;
+      if (v < u || (v === u && other <= row)) low = middle + 1;
       else high = middle;
     }
     return low;
