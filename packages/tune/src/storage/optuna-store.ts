@@ -14,6 +14,9 @@ import { ALEMBIC_REVISION, createOptunaTables, createSideTables } from "./optuna
 import { statementsFor, studyAttribute, type SqlValue, type Statement } from "./optuna-writer.ts";
 import type { Emit, Storage, StudyStore } from "./storage.ts";
 
+/** Reports and attributes reach the database after at most this many milliseconds. */
+const WRITE_DELAY = 500;
+
 /** A connection to a database that holds Optuna's tables. */
 export interface SqlConnection {
   readonly dialect: "sqlite" | "postgres";
@@ -171,6 +174,7 @@ class OptunaStore implements StudyStore {
   private lateSeen = 0;
   private heartbeat: Worker | null = null;
   private broken: StorageError | null = null;
+  private timer: ReturnType<typeof setTimeout> | null = null;
   private fresh = true;
 
   constructor(connection: SqlConnection, study: number, options: OptunaStorageOptions) {
@@ -241,6 +245,8 @@ class OptunaStore implements StudyStore {
     const fence = "trial" in event && event.trial !== null && event.trial < this.state.length ? this.state.fence(event.trial) : -1;
     this.state.apply(event);
     this.pending.push({ event, fence });
+    // A write that fails here marks the store as broken; whoever uses it next is told.
+    this.timer ??= setTimeout(() => { this.timer = null; this.flush().catch(() => undefined); }, WRITE_DELAY);
   }
 
   async flush(): Promise<void> {
@@ -264,6 +270,7 @@ class OptunaStore implements StudyStore {
     try {
       if (this.broken === null) await this.flush();
     } finally {
+      if (this.timer !== null) clearTimeout(this.timer);
       await this.heartbeat?.terminate();
       await this.exclusively(() => this.connection.close());
     }

@@ -36,6 +36,9 @@ export interface MasterOptions {
   readonly now: () => number;
 }
 
+/** Milliseconds between two reports that read a shared storage. */
+const EXCHANGE = 500;
+
 /** The owner of trials that a person asked for; they never expire. */
 export const MANUAL = "manual";
 
@@ -48,6 +51,8 @@ export class Master {
   private retries = 0;
   /** How often a trial whose worker was lost is started again. */
   private restarts = 3;
+  /** When a report last took in what others wrote. */
+  private exchanged = 0;
   private answeredInARow = 0;
   private probed = false;
   /** What the scheduler said last of each running trial that is to stop. */
@@ -88,7 +93,11 @@ export class Master {
       emit({ type: "report", trial, step, metrics: named, ...(checkpoint === undefined ? {} : { checkpoint }) });
       return this.decide(trial, step, emit);
     };
-    if (this.store.shared) return this.store.transact(false, file);
+    // Of a shared study others' reports are taken in from time to time; a transaction for each would cost a sync.
+    if (this.store.shared && this.options.now() - this.exchanged > EXCHANGE) {
+      this.exchanged = this.options.now();
+      return this.store.transact(false, file);
+    }
     return file((event) => { this.store.append(event); });
   }
 
