@@ -1,10 +1,9 @@
 // Fusion: stored values that one kernel can produce together become one cluster.
 // Elementwise values join the product or reduction they read (its epilogue), or the elementwise kernel whose data they share.
 import type { GraphNode } from "../ops/graph.ts";
-import { sizeOf } from "../ops/shape.ts";
-import { BodyBuilder } from "./body.ts";
-import { coordinate, type IndexMap, identityMap, isIdentity } from "./index-map.ts";
-import { canonical, hasOwnKernel } from "./store.ts";
+import { sameShape, sizeOf } from "../ops/shape.ts";
+import { type IndexMap, identityMap } from "./index-map.ts";
+import { hasOwnKernel } from "./store.ts";
 
 /** The stored nodes one kernel (for pad and concat: one group of kernels) produces. */
 export interface Cluster {
@@ -24,32 +23,38 @@ export function domainOf(node: GraphNode): readonly number[] {
 /** Finds what the kernel of `root` reads. */
 export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves: ReadonlySet<GraphNode>): Reads {
   const reads = new Map<GraphNode, boolean>();
-  // Merging reshapes and gather tables pass no map: any element may be read, behind reshapes too.
-  const homeOf = (node: GraphNode, map: IndexMap): GraphNode | undefined => {
-    const home = map.length === 0 ? canonical(node) : node;
-    return stored.has(node) || leaves.has(node) ? node : stored.has(home) || leaves.has(home) ? home : undefined;
+  const visited: Record<"here" | "anywhere", Set<GraphNode>> = { here: new Set(), anywhere: new Set() };
+  // `here`: what is read is the very element that is computed, sizes of 1 aside.
+  const visit = (node: GraphNode, here: boolean): void => {
+    const seen = visited[here ? "here" : "anywhere"];
+    if (seen.has(node)) return;
+    seen.add(node);
+    if (node !== root && (stored.has(node) || leaves.has(node))) reads.set(node, (reads.get(node) ?? true) && here);
+    else for (const input of node.inputs) visit(input, here && keepsPlace(node, input));
   };
-  const builder = new BodyBuilder(root.shape.length, (node, map) => {
-    const home = node === root ? undefined : homeOf(node, map);
-    if (home === undefined) return undefined;
-    const identity = map.length === node.shape.length && isIdentity(map, node.shape, root.shape);
-    reads.set(home, (reads.get(home) ?? true) && identity);
-    return { kind: "buffer", buffer: home.id };
-  });
-  if (hasOwnKernel(root)) {
-    // These kernels run over other coordinates than their output's, so nothing they read is "at the element".
-    const anywhere = new BodyBuilder(0, (node, map) => {
-      const home = homeOf(node, map);
-      if (home === undefined) return undefined;
-      reads.set(home, false);
-      return { kind: "buffer", buffer: home.id };
-    });
-    for (const input of root.inputs) anywhere.value(input, input.shape.map(() => ({ offset: 0, strides: [] })));
-    return reads;
-  }
-  builder.value(root, root.shape.map((_, axis) => coordinate(axis, root.shape.length)));
+  // Products, reductions and the like run over other coordinates than their output's.
+  if (hasOwnKernel(root)) for (const input of root.inputs) visit(input, false);
+  else visit(root, true);
   return reads;
 }
+
+/** Whether an element of `node` is made of the same element of `input`. */
+function keepsPlace(node: GraphNode, input: GraphNode): boolean {
+  switch (node.op) {
+    case "reshape":
+    case "broadcast":
+      return sameShape(node.shape.filter(isExtended), input.shape.filter(isExtended));
+    case "transpose":
+    case "slice":
+    case "gather":
+    case "randomBits":
+      return false;
+    default:
+      return true;
+  }
+}
+
+const isExtended = (extent: number): boolean => extent !== 1;
 
 /** Edges "must run before" between roots: data, and readers of a donated buffer before its writer. */
 export class Precedence {

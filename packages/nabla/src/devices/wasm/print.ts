@@ -40,14 +40,20 @@ function calleesOf(statements: readonly Statement[]): IrFunction[] {
   });
 }
 
-/** How often `statements` mention each vector local, and whether the first mention sets it. */
-function vectorMentions(statements: readonly Statement[]): Map<Local, { count: number; readonly setFirst: boolean }> {
-  const mentions = new Map<Local, { count: number; readonly setFirst: boolean }>();
-  const mention = (local: Local, setFirst: boolean): void => {
+type Loop = Extract<Statement, { op: "loop" }>;
+
+/**
+ * For each loop the vectors that live within one of its turns: mentioned nowhere outside it, and set before they are read.
+ * One walk: a local's home is the innermost loop around all its mentions.
+ */
+function vectorsWithin(statements: readonly Statement[]): Map<Loop, Local[]> {
+  const path: Loop[] = [];
+  const homes = new Map<Local, Loop[]>();
+  const mention = (local: Local, sets: boolean): void => {
     if (local.lanes === 1) return;
-    const known = mentions.get(local);
-    if (known === undefined) mentions.set(local, { count: 1, setFirst });
-    else known.count++;
+    const home = homes.get(local);
+    if (home === undefined) homes.set(local, sets ? [...path] : []);
+    else while (home.length > 0 && home[home.length - 1] !== path[home.length - 1]) home.pop();
   };
   const expr = (value: Expr): void => {
     if (value.op === "get") mention(value.local, false);
@@ -64,7 +70,9 @@ function vectorMentions(statements: readonly Statement[]): Map<Local, { count: n
           expr(statement.value);
           break;
         case "loop":
+          path.push(statement);
           block(statement.body);
+          path.pop();
           break;
         case "if":
           expr(statement.condition);
@@ -77,7 +85,15 @@ function vectorMentions(statements: readonly Statement[]): Map<Local, { count: n
     }
   };
   block(statements);
-  return mentions;
+  const within = new Map<Loop, Local[]>();
+  for (const [local, home] of homes) {
+    for (const loop of home) {
+      const locals = within.get(loop);
+      if (locals === undefined) within.set(loop, [local]);
+      else locals.push(local);
+    }
+  }
+  return within;
 }
 
 function operandsOf(expr: Expr): readonly Expr[] {
@@ -102,12 +118,15 @@ function operandsOf(expr: Expr): readonly Expr[] {
 /** How a value of `kind` and `lanes` is named in instructions: f32, f64x2, … Masks are i32, i32x4 or (two lanes) f64x2 bits. */
 type Form = "f32" | "f64" | "i32" | "f32x4" | "f64x2" | "i32x4";
 
+const scalarForms: Readonly<Record<Kind, Form>> = { f32: "f32", f64: "f64", i32: "i32", mask: "i32" };
+const vectorForms: Readonly<Record<Kind, Readonly<Record<number, Form>>>> = {
+  f32: { 4: "f32x4" }, f64: { 2: "f64x2" }, i32: { 4: "i32x4" }, mask: { 2: "f64x2", 4: "i32x4" },
+};
+
 function formOf(kind: Kind, lanes: number): Form {
-  const scalar = kind === "mask" ? "i32" : kind;
-  if (lanes === 1) return scalar;
-  if (lanes === 4 && scalar !== "f64") return `${scalar}x4`;
-  if (lanes === 2 && (scalar === "f64" || kind === "mask")) return "f64x2";
-  throw new Error(`A vector of ${lanes} ${kind} does not fit a WebAssembly vector.`);
+  const form = lanes === 1 ? scalarForms[kind] : vectorForms[kind][lanes];
+  if (form === undefined) throw new Error(`A vector of ${lanes} ${kind} does not fit a WebAssembly vector.`);
+  return form;
 }
 
 function valueTypeOf(kind: Kind, lanes: number): ValueType {
@@ -142,13 +161,13 @@ class FunctionPrinter {
   private readonly constants = new Map<string, number>();
   private readonly localIndices = new Map<Local, number>();
   private readonly locals: ValueType[] = [];
-  private readonly mentions: ReturnType<typeof vectorMentions>;
+  private readonly within: ReadonlyMap<Loop, readonly Local[]>;
 
   constructor(fn: IrFunction, functionIndices: ReadonlyMap<IrFunction, number>, features: WasmFeatures) {
     this.fn = fn;
     this.functionIndices = functionIndices;
     this.features = features;
-    this.mentions = vectorMentions(fn.body);
+    this.within = vectorsWithin(fn.body);
     fn.parameters.forEach((parameter, index) => this.localIndices.set(parameter, index));
   }
 
@@ -226,7 +245,8 @@ class FunctionPrinter {
   }
 
   /** Tested at the bottom; the guard before it goes where both ends are known. */
-  private loop({ counter, start, end, step, body }: Extract<Statement, { op: "loop" }>): void {
+  private loop(statement: Loop): void {
+    const { counter, start, end, step, body } = statement;
     const { code } = this;
     const index = this.indexOf(counter);
     const known = start.op === "const" && end.op === "const";
@@ -241,7 +261,7 @@ class FunctionPrinter {
     }
     code.loop();
     this.statements(body);
-    this.forget(body);
+    this.forget(statement);
     code.localGet(index).i32Const(step).op("i32.add").localTee(index);
     pushEnd();
     code.op("i32.lt_s").branchIf(0).op("end");
@@ -252,9 +272,8 @@ class FunctionPrinter {
    * Clears the vectors that live within one turn of a loop. V8 carries every local that a loop sets to its next turn,
    * and takes that for a use of each half of a pair of vectors, which then do not pay for being fused.
    */
-  private forget(body: readonly Statement[]): void {
-    for (const [local, { count, setFirst }] of vectorMentions(body)) {
-      if (!setFirst || count !== this.mentions.get(local)!.count) continue;
+  private forget(loop: Loop): void {
+    for (const local of this.within.get(loop) ?? []) {
       this.constant("i32", 4, 0);
       this.code.localSet(this.indexOf(local));
     }
@@ -318,7 +337,7 @@ class FunctionPrinter {
       }
       case "laneIndex":
         if (expr.lanes === 1) code.i32Const(0);
-        else this.vectorConstant(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer));
+        else this.hoisted("lanes", "v128", () => this.prologue.v128Const(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer)));
         return;
       case "load":
         this.load(expr);
@@ -348,15 +367,11 @@ class FunctionPrinter {
         return;
       case "f32":
       case "f64":
-        this.hoisted(`${form} ${bitsOf(value)}`, form, () => (form === "f32" ? this.prologue.f32Const(value) : this.prologue.f64Const(value)));
+        this.hoisted(`${form} ${textOf(value)}`, form, () => (form === "f32" ? this.prologue.f32Const(value) : this.prologue.f64Const(value)));
         return;
       default:
-        this.vectorConstant(vectorBytes(kind, lanes, value));
+        this.hoisted(`${kind}x${lanes} ${textOf(value)}`, "v128", () => this.prologue.v128Const(vectorBytes(kind, lanes, value)));
     }
-  }
-
-  private vectorConstant(bytes: Uint8Array): void {
-    this.hoisted(`v128 ${bytes.join()}`, "v128", () => this.prologue.v128Const(bytes));
   }
 
   private hoisted(key: string, type: ValueType, push: () => void): void {
@@ -569,7 +584,7 @@ class FunctionPrinter {
 }
 
 /** A key that tells −0 from 0 and keeps every NaN together. */
-function bitsOf(value: number): string {
+function textOf(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
