@@ -4,7 +4,7 @@ import type { Device } from "../devices/device.ts";
 import { type DType, hostArray, isFloating, type TypedArray } from "../ops/dtype.ts";
 import * as ops from "../ops/build.ts";
 import { LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
-import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { matmul } from "./contraction.ts";
@@ -31,7 +31,16 @@ function operand(value: Operand): arithmetic.NodeOperand {
 
 /** True where a node depends on an argument of a function being traced, so it has no value yet. */
 export function isTraced(...nodes: readonly GraphNode[]): boolean {
-  return topologicalOrder(nodes).some((each) => each.op === "source" && each.storage === undefined);
+  const seen = new Set<GraphNode>();
+  const stack = [...nodes];
+  while (stack.length > 0) {
+    const next = stack.pop()!;
+    if (next.storage !== undefined || seen.has(next)) continue;
+    if (next.op === "source") return true;
+    seen.add(next);
+    stack.push(...next.inputs);
+  }
+  return false;
 }
 
 /**
