@@ -13,5 +13,7 @@ const trainer = new TrainerThread(module!, say, (reason) => {
   process.exit(1);
 });
 process.on("message", (message) => { trainer.post(message as ToWorker); });
+// Ctrl-C reaches the whole process group; the master decides what it means.
+process.on("SIGINT", () => undefined);
 process.on("disconnect", () => { process.exit(0); });
 setInterval(() => { say({ type: "heartbeat" }); }, Number(interval));
