@@ -27,7 +27,8 @@ export const nodeFiles: Files = {
       }
       await rename(temporary, path);
     } catch (error) {
-      await rm(temporary, { force: true });
+      // What went wrong first is what is told.
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw fileError("write", path, error);
     }
   },

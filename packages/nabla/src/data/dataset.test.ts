@@ -1,0 +1,127 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { key } from "../random/index.ts";
+import { type Dataset, dataset, type LoaderOptions } from "./dataset.ts";
+
+/** Samples 0 to count − 1, each a row [i, i + 0.5] and the label i. */
+function numbered(count: number): Dataset<"x" | "y"> {
+  return dataset({
+    x: { data: Float32Array.from({ length: 2 * count }, (_, i) => i / 2), shape: [2] },
+    y: { data: Int32Array.from({ length: count }, (_, i) => i), shape: [] },
+  });
+}
+
+/** The labels of one epoch, batch by batch. */
+function labels(set: Dataset<"x" | "y">, options: LoaderOptions, epoch = 0): number[][] {
+  const loader = set.loader(options);
+  loader.epoch = epoch;
+  return [...loader.batches()].map(({ y }) => y.toArray() as number[]);
+}
+
+describe("Dataset", () => {
+  test("refuses columns that are no set, and says why", () => {
+    const y = { data: new Int32Array(3), shape: [] };
+    expect(() => dataset({})).toThrow("A data set without columns.");
+    expect(() => dataset({ x: { data: new Float32Array(4), shape: [2] }, y })).toThrow(/Column "x" has 2 samples, "y" has 3/);
+    expect(() => dataset({ x: { data: new Float32Array(5), shape: [2] } })).toThrow(ShapeError);
+    expect(() => dataset({ x: { data: new Float32Array(5), shape: [0] } })).toThrow(ShapeError);
+    expect(() => dataset({ x: { data: new Float32Array(0), shape: [2] } })).toThrow("The data set is empty.");
+    expect(() => dataset({ x: { data: [1, 2] as never, shape: [] } })).toThrow(DTypeError);
+  });
+
+  test.each([NaN, Infinity, -Infinity])("%s is named with its sample and position", (bad) => {
+    const data = new Float64Array(12);
+    data[10] = bad;
+    expect(() => dataset({ x: { data, shape: [2, 2] } })).toThrow(`Column "x" holds ${bad} in sample 2, position 2.`);
+  });
+
+  test("a scale is for bytes and must be one", () => {
+    const data = new Uint8Array(2);
+    expect(() => dataset({ x: { data: new Float32Array(2), shape: [], scale: { mean: 0, deviation: 1 } } })).toThrow(/"x" has a scale but holds no bytes/);
+    for (const scale of [{ mean: 0, deviation: 0 }, { mean: NaN, deviation: 1 }, { mean: 0, deviation: -1 }, { mean: 0, deviation: Infinity }]) {
+      expect(() => dataset({ x: { data, shape: [], scale } })).toThrow(ValueError);
+    }
+  });
+
+  test("slices share the data and refuse bad bounds", () => {
+    const set = numbered(10);
+    const part = set.slice(3, 7).slice(1);
+    expect(part.length).toBe(3);
+    expect([...part.columns.y.data]).toEqual([4, 5, 6]);
+    expect([...part.columns.x.data.subarray(0, 2)]).toEqual([4, 4.5]);
+    expect(part.columns.x.data.buffer).toBe(set.columns.x.data.buffer);
+    for (const [begin, end] of [[-1, 2], [2, 2], [3, 1], [0, 11], [0.5, 2], [NaN, 2]] as const) expect(() => set.slice(begin, end)).toThrow(ValueError);
+  });
+
+  test("loaders refuse bad options", () => {
+    for (const batchSize of [0, -1, 1.5, NaN]) expect(() => numbered(3).loader({ batchSize })).toThrow(ValueError);
+    expect(() => numbered(3).loader({ batchSize: 4, dropLast: true })).toThrow(/3 samples do not fill a batch of 4/);
+    expect(numbered(3).loader({ batchSize: 4 }).length).toBe(1);
+  });
+});
+
+onEveryDevice("batches", () => {
+  test("keep dtypes and shapes", () => {
+    const set = dataset({
+      a: { data: new Float64Array(6), shape: [3] },
+      b: { data: Uint8Array.of(7, 8), shape: [1, 1] },
+      c: { data: Int32Array.of(1, 2), shape: [] },
+    });
+    const { a, b, c } = set.batch([1, 0, 1]);
+    expect([a.dtype, b.dtype, c.dtype]).toEqual(["float64", "uint8", "int32"]);
+    expect([a.shape, b.shape, c.shape]).toEqual([[3, 3], [3, 1, 1], [3]]);
+    expect(b.toArray()).toEqual([[[8]], [[7]], [[8]]]);
+  });
+
+  test("refuse rows that are not there", () => {
+    for (const row of [-1, 3, 0.5, NaN]) expect(() => numbered(3).batch([0, row])).toThrow(`The data set has no sample ${row}.`);
+  });
+
+  test("bytes are scaled: (b − mean) / deviation, every byte", () => {
+    const set = dataset({ x: { data: Uint8Array.from({ length: 256 }, (_, byte) => byte), shape: [256], scale: { mean: 33, deviation: 77 } } });
+    const expected = Float32Array.from({ length: 256 }, (_, byte) => (byte - 33) / 77);
+    set.batch([0]).x.dataSync().forEach((value, byte) => expect(Math.abs(value - expected[byte]!)).toBeLessThanOrEqual(2 ** -22));
+  });
+
+  test("come in order without shuffling, the last one short or left out", () => {
+    expect(labels(numbered(5), { batchSize: 2 })).toEqual([[0, 1], [2, 3], [4]]);
+    expect(labels(numbered(5), { batchSize: 2, dropLast: true })).toEqual([[0, 1], [2, 3]]);
+  });
+
+  test("rows stay together when shuffled", () => {
+    for (const { x, y } of numbered(9).loader({ batchSize: 4, shuffle: true }).batches()) {
+      expect((x.toArray() as number[][]).map((row) => row[0])).toEqual(y.toArray());
+    }
+  });
+
+  test("async iteration gives the same batches and walks on by epochs", async () => {
+    const options = { batchSize: 3, shuffle: true, seed: 5 };
+    const loader = numbered(7).loader(options);
+    for (const epoch of [0, 1]) {
+      const seen: unknown[] = [];
+      for await (const { y } of loader) seen.push(y.toArray());
+      expect(seen).toEqual(labels(numbered(7), options, epoch));
+    }
+    expect(loader.epoch).toBe(2);
+  });
+});
+
+onEveryDevice("shuffling", () => {
+  test("covers every sample once, for any size, batch and seed", () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 12 }), fc.nat(), (count, batchSize, seed) => {
+      const batches = labels(numbered(count), { batchSize, shuffle: true, seed });
+      expect(batches.length).toBe(Math.ceil(count / batchSize));
+      expect(batches.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, i) => i));
+    }), { numRuns: 25 });
+  });
+
+  test("differs from epoch to epoch and seed to seed, and repeats with both", () => {
+    const options = { batchSize: 10, shuffle: true, seed: 1 };
+    const set = numbered(30);
+    expect(labels(set, options, 0)).not.toEqual(labels(set, options, 1));
+    expect(labels(set, options)).not.toEqual(labels(set, { ...options, seed: 2 }));
+    expect(labels(set, options, 3)).toEqual(labels(set, { ...options, seed: key(1) }, 3));
+  });
+});

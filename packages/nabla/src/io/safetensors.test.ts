@@ -1,0 +1,176 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type DType, hostArray } from "../ops/dtype.ts";
+import { FormatError } from "../ops/errors.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { type Archive, decodeSafetensors, encodeSafetensors, type HostTensor } from "./safetensors.ts";
+
+/** A file of any header and `data` bytes. */
+function file(header: unknown, data: number | Uint8Array = 0, padding = ""): Uint8Array {
+  const text = new TextEncoder().encode((typeof header === "string" ? header : JSON.stringify(header)) + padding);
+  const body = typeof data === "number" ? new Uint8Array(data) : data;
+  const bytes = new Uint8Array(8 + text.length + body.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  bytes.set(body, 8 + text.length);
+  return bytes;
+}
+
+const f32 = (shape: readonly number[], begin: number, end: number): object => ({ dtype: "F32", shape, data_offsets: [begin, end] });
+
+const dtypes: readonly DType[] = ["float32", "float64", "int32", "uint8", "bool"];
+
+const hostTensors: fc.Arbitrary<HostTensor> = fc
+  .record({ dtype: fc.constantFrom(...dtypes), shape: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }), seed: fc.infiniteStream(fc.integer({ min: 0, max: 255 })) })
+  .map(({ dtype, shape, seed }) => {
+    const data = hostArray(dtype, sizeOf(shape));
+    const bytes = new Uint8Array(data.buffer);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = dtype === "bool" ? seed.next().value! & 1 : seed.next().value!;
+    return { dtype, shape, data };
+  });
+
+const archives: fc.Arbitrary<Archive> = fc.record({
+  tensors: fc.dictionary(fc.string().filter((name) => name !== "__metadata__"), hostTensors, { maxKeys: 6 }),
+  metadata: fc.dictionary(fc.string(), fc.string(), { maxKeys: 3 }),
+});
+
+const bytesOf = ({ data }: HostTensor): number[] => [...new Uint8Array(data.buffer, data.byteOffset, data.byteLength)];
+
+/** Bit for bit, NaN payloads included. */
+function expectSame(actual: Archive, expected: Archive): void {
+  expect(Object.entries(actual.metadata).toSorted()).toEqual(Object.entries(expected.metadata).toSorted());
+  expect(Object.keys(actual.tensors).toSorted()).toEqual(Object.keys(expected.tensors).toSorted());
+  for (const [name, tensor] of Object.entries(expected.tensors)) {
+    const read = Object.entries(actual.tensors).find(([each]) => each === name)![1];
+    expect([read.dtype, read.shape]).toEqual([tensor.dtype, tensor.shape]);
+    expect(bytesOf(read)).toEqual(bytesOf(tensor));
+  }
+}
+
+const sample: Archive = {
+  tensors: {
+    flag: { dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) },
+    "layer.weight": { dtype: "float32", shape: [2, 2], data: Float32Array.of(1, -0, NaN, 1e-40) },
+    scalar: { dtype: "float64", shape: [], data: Float64Array.of(Math.PI) },
+    empty: { dtype: "int32", shape: [0, 5], data: new Int32Array(0) },
+  },
+  metadata: { format: "pt", note: "∇ é 🙂" },
+};
+
+describe("safetensors", () => {
+  test("what is written is read: every dtype, empty tensors, any name", () => {
+    fc.assert(fc.property(archives, (archive) => expectSame(decodeSafetensors(encodeSafetensors(archive)), archive)), { numRuns: 150 });
+  });
+
+  test.each(["__proto__", "constructor", "toString", "", "0", "a.b[0]"])("a tensor may be called %j", (name) => {
+    const tensors = Object.fromEntries([[name, sample.tensors["scalar"]!]]);
+    const read = decodeSafetensors(encodeSafetensors({ tensors, metadata: {} })).tensors;
+    expect(Object.entries(read)).toEqual(Object.entries(tensors));
+    expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
+  });
+
+  test("the layout is the format's: 8-byte length, padded JSON, aligned contiguous data", () => {
+    const bytes = encodeSafetensors(sample);
+    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    expect(length % 8).toBe(0);
+    expect(bytes[8]).toBe("{".charCodeAt(0));
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Record<string, { data_offsets: number[] }>;
+    expect(header["__metadata__"]).toEqual(sample.metadata);
+    expect([header["scalar"], header["layer.weight"], header["empty"], header["flag"]].map((entry) => entry!.data_offsets)).toEqual([[0, 8], [8, 24], [24, 24], [24, 27]]);
+  });
+
+  test("a view into a larger array is written as what it shows", () => {
+    const data = Float32Array.of(0, 1, 2, 3).subarray(1, 3);
+    const read = decodeSafetensors(encodeSafetensors({ tensors: { x: { dtype: "float32", shape: [2], data } }, metadata: {} }));
+    expect([...read.tensors["x"]!.data]).toEqual([1, 2]);
+  });
+
+  test("reads what PyTorch's writer lays out: metadata first, names sorted within a dtype, spaces after the header, odd offsets", () => {
+    const body = new Uint8Array(13);
+    new DataView(body.buffer).setFloat32(0, 1.5, true);
+    new DataView(body.buffer).setInt32(5, -7, true);
+    const header = { __metadata__: { format: "pt" }, "fc.bias": f32([1], 0, 4), mask: { dtype: "BOOL", shape: [1], data_offsets: [4, 5] }, steps: { dtype: "I32", shape: [2], data_offsets: [5, 13] } };
+    for (const shift of [0, 1, 3]) {
+      const plain = file(header, body, " ".repeat(5));
+      const shifted = new Uint8Array(plain.length + shift);
+      shifted.set(plain, shift);
+      const { tensors, metadata } = decodeSafetensors(shifted.subarray(shift));
+      expect(metadata).toEqual({ format: "pt" });
+      expect([...tensors["fc.bias"]!.data, ...tensors["steps"]!.data]).toEqual([1.5, -7, 0]);
+    }
+  });
+
+  test("cut off at any byte it is refused", () => {
+    const bytes = encodeSafetensors(sample);
+    for (let length = 0; length < bytes.length; length++) expect(() => decodeSafetensors(bytes.subarray(0, length)), `${length}`).toThrow(FormatError);
+    expect(() => decodeSafetensors(Uint8Array.of(...bytes, 0))).toThrow(FormatError);
+  });
+
+  test("a flipped byte is either refused or changes values only: never another kind of error", () => {
+    const bytes = encodeSafetensors(sample);
+    fc.assert(fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+      const broken = Uint8Array.from(bytes);
+      broken[at]! ^= flip;
+      try {
+        decodeSafetensors(broken);
+      } catch (error) {
+        expect(error).toBeInstanceOf(FormatError);
+      }
+    }), { numRuns: 400 });
+  });
+
+  test("random bytes are refused", () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+      fc.pre(!(bytes[0] === 2 && bytes[8] === 123));
+      expect(() => decodeSafetensors(bytes)).toThrow(FormatError);
+    }));
+  });
+
+  test.each<[name: string, header: unknown, data: number, message: RegExp]>([
+    ["no JSON", "{", 0, /header is not JSON/],
+    ["an array", [], 0, /header is not an object/],
+    ["null", null, 0, /header is not an object/],
+    ["an entry that is none", { x: 3 }, 0, /"x" is not described/],
+    ["overlapping data", { x: f32([2], 0, 8), y: f32([2], 4, 12) }, 12, /"y" overlaps/],
+    ["the same data twice", { x: f32([2], 0, 8), y: f32([2], 0, 8) }, 8, /"y" overlaps/],
+    ["a hole", { x: f32([1], 0, 4), y: f32([1], 8, 12) }, 12, /bytes 4 to 8 belong to no tensor/],
+    ["unused data at the end", { x: f32([1], 0, 4) }, 8, /end at byte 4 of 8/],
+    ["a name twice", '{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', 8, /belong to no tensor/],
+    ["data beyond the end", { x: f32([4], 0, 16) }, 8, /bytes 0 to 16 of 8/],
+    ["offsets backwards", { x: f32([1], 4, 0) }, 4, /bytes 4 to 0/],
+    ["negative offsets", { x: f32([1], -4, 0) }, 4, /no valid offsets/],
+    ["fractions", { x: f32([1], 0, 4.5) }, 8, /no valid offsets/],
+    ["a shape of another size", { x: f32([3], 0, 4) }, 4, /shape \[3\] and dtype F32 has 4 bytes/],
+    ["a negative extent", { x: f32([-1], 0, 4) }, 4, /no valid shape/],
+    ["an extent beyond safe integers", { x: f32([2 ** 53], 0, 4) }, 4, /no valid shape/],
+    ["sizes whose product overflows", { x: f32([2 ** 40, 2 ** 40, 2 ** 40], 0, 4) }, 4, /has 4 bytes/],
+    ["a shape that is no list", { x: { dtype: "F32", shape: { length: 1 }, data_offsets: [0, 4] } }, 4, /no valid shape/],
+    ["metadata that is no map of strings", { __metadata__: { a: 1 } }, 0, /metadata is not a map of strings/],
+    ["a bool of 2", { x: { dtype: "BOOL", shape: [1], data_offsets: [0, 1] } }, -1, /bytes other than 0 and 1/],
+  ])("refuses %s", (_, header, data, message) => {
+    const bytes = file(header, data < 0 ? Uint8Array.of(2) : data);
+    expect(() => decodeSafetensors(bytes, '"m.safetensors"')).toThrow(FormatError);
+    expect(() => decodeSafetensors(bytes, '"m.safetensors"')).toThrow(message);
+    expect(() => decodeSafetensors(bytes, '"m.safetensors"')).toThrow('"m.safetensors" is not a valid safetensors file');
+  });
+
+  test("a header longer than the file, or than the format allows, allocates nothing", () => {
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    for (const length of [9n, 100_000_001n, 2n ** 63n, 2n ** 64n - 1n]) {
+      view.setBigUint64(0, length, true);
+      expect(() => decodeSafetensors(bytes)).toThrow(FormatError);
+    }
+  });
+
+  test.each(["F16", "BF16", "I64", "F8_E4M3", "f32", 5, null])("the dtype %s is named with what can be read", (dtype) => {
+    const bytes = file({ x: { dtype, shape: [1], data_offsets: [0, 2] } }, 2);
+    expect(() => decodeSafetensors(bytes)).toThrow(`"x" has dtype ${String(dtype)}. nabla reads F32, F64, I32, U8, BOOL`);
+  });
+
+  test("writing refuses data of another size and the reserved name", () => {
+    const wrong: HostTensor = { dtype: "float32", shape: [3], data: new Float32Array(2) };
+    expect(() => encodeSafetensors({ tensors: { wrong }, metadata: {} })).toThrow(/"wrong" has 2 values for shape \[3\]/);
+    expect(() => encodeSafetensors({ tensors: { __metadata__: sample.tensors["scalar"]! }, metadata: {} })).toThrow(FormatError);
+  });
+});

