@@ -9,7 +9,7 @@ import type { Sampler } from "./contract.ts";
 import { StorageCorruptError } from "./errors.ts";
 import type { CreateEvent, StudyEvent } from "./events.ts";
 import { createTrial } from "./proposal.ts";
-import { replay, StudyState } from "./state.ts";
+import { replay, type StudyState } from "./state.ts";
 import { createStudy } from "./study.ts";
 
 class RecordingStore extends MemoryStore {
