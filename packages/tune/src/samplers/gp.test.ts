@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { floatDistribution } from "../space/distribution.ts";
+import { SearchSpace, pointKey, type Assignment } from "../space/space.ts";
+import { GPSampler } from "./gp.ts";
+import { outputWarps, warped } from "./output-warping.ts";
+import { simulate, simulatedStudy, startTrial } from "./simulation.ts";
+
+const space = new SearchSpace(["x", "y"].map((name) => ({ name, distribution: floatDistribution(-5, 5), condition: null })));
+const bowl = (a: Assignment): number => (Number(a.get("x")) - 1) ** 2 + (Number(a.get("y")) + 2) ** 2;
+
+describe("GP sampler", () => {
+  test("finds the best feasible point when a black-box constraint forbids the best point", () => {
+    const study = simulatedStudy({ space, seed: 1 });
+    const sampler = new GPSampler();
+    let best = Infinity;
+    for (let t = 0; t < 35; t++) {
+      const assignment = startTrial(study, space, sampler, 35 - t)!;
+      const violation = 2 - Number(assignment.get("x")); // feasible: x ≥ 2
+      study.apply({ type: "constraint", trial: t, name: "x at least 2", value: violation });
+      study.apply({ type: "finish", trial: t, time: 0, state: "COMPLETE", values: [bowl(assignment)] });
+      if (violation <= 0) best = Math.min(best, bowl(assignment));
+    }
+    expect(best).toBeGreaterThanOrEqual(1);
+    expect(best).toBeLessThan(1.05);
+  });
+
+  test("parallel workers get different points", () => {
+    const study = simulate(new GPSampler(), bowl, { space, seed: 2, trials: 12 });
+    const sampler = new GPSampler();
+    const points = new Set(Array.from({ length: 4 }, () => pointKey(startTrial(study, space, sampler, 10)!)));
+    expect(points.size).toBe(4);
+  });
+
+  test("goes on in a trust region when there are more trials than it conditions on", () => {
+    const study = simulate(new GPSampler({ maximumSize: 15 }), bowl, { space, seed: 3, trials: 45 });
+    expect(Math.min(...study.values[0]!.subarray(0, 45))).toBeLessThan(0.01);
+  });
+
+  test("infinite losses count as the worst finite one", () => {
+    const study = simulate(new GPSampler(), (a) => (Number(a.get("x")) < -2 ? Infinity : bowl(a)), { space, seed: 4, trials: 25 });
+    expect(Math.min(...study.values[0]!.subarray(0, 25))).toBeLessThan(0.1);
+  });
+});
+
+test("output warps are monotone and their slopes are their derivatives", () => {
+  const losses = Float64Array.of(1, 2, 3, 5, 8, 100, 2000);
+  for (const warp of outputWarps(losses)) {
+    for (const y of [2, 4, 50]) {
+      const slope = (warp.apply(y + 1e-5) - warp.apply(y - 1e-5)) / 2e-5;
+      expect(slope).toBeGreaterThan(0);
+      expect(warp.logSlope(y)).toBeCloseTo(Math.log(slope), 4);
+    }
+    const { y } = warped(losses, warp);
+    expect(y.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 9);
+    expect(y.reduce((a, b) => a + b * b, 0) / 7).toBeCloseTo(1, 9);
+  }
+});
