@@ -1,0 +1,253 @@
+import { describe, expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { type Dataset, dataset } from "../data/dataset.ts";
+import { WasmDevice } from "../devices/wasm/device.ts";
+import { accuracy } from "../metrics/index.ts";
+import { crossEntropy, dense, dropout, meanSquaredError, relu, sequential } from "../nn/index.ts";
+import { type Layer, Module } from "../nn/module.ts";
+import { adam, sgd } from "../optim/index.ts";
+import { seed } from "../random/index.ts";
+import { defaultDevice, setDefaultDevice } from "../tensor/storage.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Epoch, epochs, type Progress, type TrainOptions } from "./epochs.ts";
+import { evaluate, predict } from "./evaluate.ts";
+import { fit } from "./fit.ts";
+import { installReporter } from "./reporter.ts";
+
+/** Points in the plane; the class is the quadrant. */
+function quadrants(count: number): Dataset<"x" | "y"> {
+  const x = Float32Array.from({ length: 2 * count }, (_, i) => Math.sin(i * 12.9898) * 2);
+  const y = Int32Array.from({ length: count }, (_, i) => (x[2 * i]! > 0 ? 1 : 0) + (x[2 * i + 1]! > 0 ? 2 : 0));
+  return dataset({ x: { data: x, shape: [2] }, y: { data: y, shape: [] } });
+}
+
+function classifier(width = 16): ReturnType<typeof sequential> {
+  seed(3);
+  return sequential(dense(2, width), relu(), dropout(0.1), dense(width, 4));
+}
+
+function options(changes: Partial<TrainOptions> = {}): TrainOptions & { progress: false } {
+  return { loss: crossEntropy, optimizer: adam({ learningRate: 0.02 }), epochs: 2, batchSize: 16, progress: false, ...changes };
+}
+
+const state = (model: Module): number[][] => Object.values(model.variables()).map((variable) => [...variable.dataSync()]);
+
+/** Name and message of what is thrown: the error itself would keep the frames it came through alive, and their tensors. */
+async function failureOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  }
+  return "nothing";
+}
+
+onEveryDevice("train.fit", () => {
+  test("learns, and keeps the history of loss, metrics and validation", async () => {
+    const run = await fit(classifier(), quadrants(200), options({ epochs: 5, validation: quadrants(50), metrics: { accuracy } }));
+    expect(run.history.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);
+    expect(run.last).toBe(run.history[4]);
+    expect(Object.keys(run.last.training)).toEqual(["loss", "accuracy"]);
+    expect(run.last.training["loss"]!).toBeLessThan(run.history[0]!.training["loss"]! / 2);
+    expect(run.last.validation!["accuracy"]!).toBeGreaterThan(0.85);
+    expect([run.interrupted, run.last.interrupted]).toEqual([false, false]);
+  });
+
+  test("means weigh each batch by its size", async () => {
+    const set = quadrants(10);
+    const model = classifier();
+    const frozen = options({ optimizer: sgd({ learningRate: 0 }), epochs: 1, metrics: { accuracy } });
+    model.modules()["layers.2"]!.training = false;
+    const exact = await evaluate(model, set, { loss: crossEntropy, metrics: { accuracy }, batchSize: 10 });
+    const sequentialModel = sequential(...[0, 1, 3].map((index) => model.modules()[`layers.${index}`] as Layer));
+    for (const batchSize of [1, 3, 4, 10, 64]) {
+      const { last } = await fit(sequentialModel, set, { ...frozen, batchSize });
+      expect(last.training["loss"]!).toBeCloseTo(exact["loss"]!, 5);
+      expect(last.training["accuracy"]!).toBeCloseTo(exact["accuracy"]!, 5);
+    }
+    const parts = await evaluate(model, set, { loss: crossEntropy, batchSize: 3 });
+    expect(parts["loss"]!).toBeCloseTo(exact["loss"]!, 5);
+  });
+
+  test("one seed gives one result, another a different one; each epoch has its order", async () => {
+    const trained = async (orders: number): Promise<number[][]> => {
+      const model = classifier();
+      await fit(model, quadrants(40), options({ seed: orders }));
+      return state(model);
+    };
+    const first = await trained(1);
+    expect(await trained(1)).toEqual(first);
+    expect(await trained(2)).not.toEqual(first);
+  });
+
+  test("every module is back in its mode afterwards, whatever happens", async () => {
+    const model = classifier();
+    model.modules()["layers.2"]!.training = false;
+    const modes = (): boolean[] => Object.values(model.modules()).map((module) => module.training);
+    const before = modes();
+    const seen: boolean[][] = [];
+    const watching = options({ validation: quadrants(8), onProgress: () => seen.push(modes()) });
+    await fit(model, quadrants(20), watching);
+    expect(seen.flat().every(Boolean)).toBe(true);
+    expect(modes()).toEqual(before);
+    await evaluate(model, quadrants(8), { metrics: { mode: (outputs) => (expect(model.training).toBe(false), outputs.mean()) } });
+    expect(modes()).toEqual(before);
+    await failureOf(evaluate(model, quadrants(8), { metrics: { fails: () => { throw new Error("no"); } } }));
+    expect(modes()).toEqual(before);
+    for await (const _ of epochs(model, quadrants(20), options())) break;
+    expect(modes()).toEqual(before);
+  });
+
+  test("labels outside the classes are named before the first step, in the validation set too", async () => {
+    const bad = quadrants(20);
+    bad.columns.y.data[13] = 4;
+    const model = classifier();
+    const before = state(model);
+    const expected = "ValueError: Label 4 of row 13 is outside the 4 classes.";
+    expect(await failureOf(fit(model, bad, options()))).toContain(expected);
+    expect(await failureOf(fit(model, quadrants(20), options({ validation: bad })))).toContain(expected);
+    expect(state(model)).toEqual(before);
+  });
+
+  test("progress: an event when an epoch ends, with honest numbers", async () => {
+    const events: Progress[] = [];
+    const run = await fit(classifier(), quadrants(20), options({ metrics: { accuracy }, onProgress: (progress) => events.push(progress) }));
+    const ended = events.filter((event) => event.ended !== undefined);
+    expect(ended.map(({ epoch, epochs: all, step, steps }) => [epoch, all, step, steps])).toEqual([[1, 2, 2, 2], [2, 2, 2, 2]]);
+    expect(ended.map(({ ended: epoch }) => epoch)).toEqual(run.history);
+    for (const { stepsPerSecond, samplesPerSecond, means } of events) {
+      expect(Object.keys(means)).toEqual(["loss", "accuracy"]);
+      // 20 samples in 2 steps.
+      expect(samplesPerSecond / stepsPerSecond).toBeLessThanOrEqual(16);
+    }
+    expect(ended[1]!.samplesPerSecond / ended[1]!.stepsPerSecond).toBeCloseTo(10);
+    expect(ended[0]!.secondsLeft).toBeGreaterThan(0);
+    expect(ended[1]!.secondsLeft).toBe(0);
+  });
+
+  test("abort stops after the step under way; the model keeps what it has learned", async () => {
+    const controller = new AbortController();
+    const model = classifier();
+    const before = state(model);
+    let steps = 0;
+    const loss = (outputs: Tensor, targets: Tensor): Tensor => (steps++, crossEntropy(outputs, targets));
+    // Aborted while the first step is traced, that is, under way.
+    const aborting = (outputs: Tensor, targets: Tensor): Tensor => (controller.abort(), loss(outputs, targets));
+    const run = await fit(model, quadrants(64), options({ loss: aborting, validation: quadrants(8), signal: controller.signal }));
+    expect([run.interrupted, run.history.length, run.last.interrupted, run.last.validation]).toEqual([true, 1, true, undefined]);
+    expect(Number.isFinite(run.last.training["loss"])).toBe(true);
+    expect(state(model)).not.toEqual(before);
+    expect(steps).toBe(1);
+    const after = state(model);
+    expect(await failureOf(fit(model, quadrants(64), options({ signal: controller.signal })))).toContain("AbortError");
+    expect(state(model)).toEqual(after);
+  });
+
+  test("abort at the end of an epoch ends training there, and at the end of all it ends nothing", async () => {
+    const aborted = async (at: number): Promise<[epochs: number, interrupted: boolean, last: boolean]> => {
+      const controller = new AbortController();
+      const run = await fit(classifier(), quadrants(20), options({
+        signal: controller.signal, onProgress: ({ ended }) => ended?.index === at && controller.abort(),
+      }));
+      return [run.history.length, run.interrupted, run.last.interrupted];
+    };
+    expect(await aborted(0)).toEqual([1, true, false]);
+    expect(await aborted(1)).toEqual([2, false, false]);
+  });
+
+  test("a loop around the epochs may stop, and no memory stays", async () => {
+    const seen: Epoch[] = [];
+    const model = classifier();
+    for await (const epoch of epochs(model, quadrants(20), options({ epochs: 50 }))) {
+      seen.push(epoch);
+      if (seen.length === 2) break;
+    }
+    expect(seen.length).toBe(2);
+    expect(defaultDevice().memory().bytes).toBeLessThan(200_000);
+  });
+
+  test("nonsense is refused before anything is computed", async () => {
+    const [model, set] = [classifier(), quadrants(20)];
+    for (const count of [0, -1, 1.5, NaN]) expect(await failureOf(fit(model, set, options({ epochs: count })))).toContain(`ValueError: epochs: ${count}.`);
+    expect(await failureOf(fit(model, set, options({ batchSize: 0 })))).toContain("ValueError: batchSize 0.");
+    expect(await failureOf(fit(model, dataset({ x: set.columns.x }), options()))).toContain('has only the column "x"');
+    expect(await failureOf(fit(model, set, options({ validation: dataset({ x: set.columns.x }) })))).toContain('has only the column "x"');
+    expect(await failureOf(fit(model, set, options({ metrics: { loss: accuracy } })))).toContain('A metric is called "loss"');
+    expect(await failureOf(fit(model, set, options({ metrics: { wrong: (outputs) => outputs } })))).toMatch(/ShapeError: "wrong" has shape \[16, 4\]/);
+    expect(await failureOf(fit(dense(3, 4), set, options()))).toContain("ShapeError: In Dense");
+  });
+});
+
+onEveryDevice("divergence", () => {
+  class Logarithm extends Module {
+    forward(x: Tensor): Tensor {
+      return x.log();
+    }
+  }
+  const regression = (value: number): Dataset => dataset({ x: { data: new Float32Array(8).fill(value), shape: [2] }, y: { data: new Float32Array(4), shape: [1] } });
+
+  test("names the first layer whose output is not finite, and keeps the model", async () => {
+    const model = sequential(dense(2, 2), new Logarithm(), dense(2, 1));
+    model.variables()["layers.0.weight"]!.assign(model.variables()["layers.0.weight"]!.abs().neg());
+    const before = state(model);
+    const failure = await failureOf(fit(model, regression(1), options({ loss: meanSquaredError })));
+    expect(failure).toContain("DivergenceError: The loss is NaN at step 1 of epoch 1: layers.1 (Logarithm) is the first layer whose output is infinite or NaN.");
+    expect(state(model)).toEqual(before);
+  });
+
+  test("names a parameter that a step before has blown up", async () => {
+    const model = sequential(dense(2, 1));
+    const failure = await failureOf(fit(model, regression(1e18), options({ loss: meanSquaredError, optimizer: sgd({ learningRate: 1e30 }) })));
+    expect(failure).toMatch(/The loss is (NaN|Infinity) at step \d of epoch \d: .*layers\.0/);
+  });
+
+  test("names the loss where the outputs are finite", async () => {
+    const failure = await failureOf(fit(dense(2, 1), regression(1), options({ loss: (outputs) => outputs.mean().mul(0).log().mul(-1) })));
+    expect(failure).toContain("The loss is Infinity at step 1 of epoch 1, while the model's outputs are finite.");
+  });
+
+  test("the shared progress line is ended when training fails", async () => {
+    const calls: string[] = [];
+    installReporter(() => ({ show: () => calls.push("show"), end: () => calls.push("end") }));
+    try {
+      await failureOf(fit(dense(2, 1), regression(1), { ...options({ loss: (outputs) => outputs.mean().mul(NaN) }), progress: true }));
+      expect(calls).toEqual(["end"]);
+    } finally {
+      installReporter(() => ({ show: () => {}, end: () => {} }));
+    }
+  });
+});
+
+onEveryDevice("predict", () => {
+  test("gives a row of outputs a sample, in evaluation mode and order, for any batch size", async () => {
+    const model = classifier();
+    const set = quadrants(11);
+    const { values, width } = await predict(model, set, { batchSize: 11 });
+    expect([width, values.length]).toEqual([4, 44]);
+    for (const batchSize of [1, 4]) {
+      const parts = await predict(model, set, { batchSize });
+      parts.values.forEach((value, at) => expect(value).toBeCloseTo(values[at]!, 5));
+    }
+  });
+});
+
+describe("threads", () => {
+  test("the same seed gives the same bits on 1 and 2 threads", async () => {
+    const previous = setDefaultDevice(undefined);
+    const results: Record<number, { state: number[][]; losses: unknown }> = {};
+    for (const threads of [1, 2]) {
+      const device = new WasmDevice({ threads });
+      setDefaultDevice(device);
+      try {
+        await device.startThreads();
+        const model = classifier(192);
+        const run = await fit(model, quadrants(300), options({ batchSize: 96, metrics: { accuracy }, validation: quadrants(100) }));
+        results[threads] = { state: state(model), losses: run.history.map(({ training, validation }) => ({ training, validation })) };
+      } finally {
+        setDefaultDevice(previous);
+        await device.dispose();
+      }
+    }
+    expect(results[2]).toEqual(results[1]);
+  });
+});
