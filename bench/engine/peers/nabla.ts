@@ -36,11 +36,8 @@ const prepare: Prepare = async (request) => {
         (await step({ x, y })).loss.dispose();
       };
     }
-    case "elementwise": {
-      const x = uniform(key(3), [request.size]);
-      const f = compile((input: Tensor) => input.mul(1.5).add(0.25).relu());
-      return () => f(x).dispose();
-    }
+    case "elementwise":
+      return inPlace([uniform(key(3), [request.size])], ([x]) => [x!.mul(1.5).add(0.25).relu()]);
     case "adam":
       return adamUpdate(request.size);
     default:
@@ -48,23 +45,28 @@ const prepare: Prepare = async (request) => {
   }
 };
 
-/** The update alone, in place, as a step runs it. */
+/** The optimizer's update alone, as a step runs it. */
 function adamUpdate(size: number): () => void {
   const optimizer: optim.Optimizer = optim.adam();
   const parameter = uniform(key(4), [size]);
-  const gradient = uniform(key(5), [size]);
-  const state = optimizer.init(parameter);
-  const hyper = Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, tensor(value)]));
-  const values = [parameter, ...Object.values(state), gradient, ...Object.values(hyper)];
+  const initial = optimizer.init(parameter);
+  const stateNames = Object.keys(initial);
+  const hyperNames = Object.keys(optimizer.hyper);
+  const values = [parameter, ...Object.values(initial), uniform(key(5), [size]), ...hyperNames.map((name) => tensor(optimizer.hyper[name]!))];
+  return inPlace(values, (inputs) => {
+    const named = (names: readonly string[], from: number): Record<string, Tensor> => Object.fromEntries(names.map((name, index) => [name, inputs[from + index]!]));
+    const state = named(stateNames, 1);
+    const gradient = inputs[1 + stateNames.length]!;
+    const updated = optimizer.update(gradient, inputs[0]!, state, named(hyperNames, 2 + stateNames.length));
+    return [updated.parameter, ...stateNames.map((name) => updated.state[name]!)];
+  });
+}
+
+/** A call of `f` whose results take over the first inputs' memory, as in a step. */
+function inPlace(values: readonly Tensor[], f: (inputs: readonly Tensor[]) => readonly Tensor[]): () => void {
   evaluate(values.map((value) => value.node));
   const inputs = values.map(({ shape, dtype }) => source({ shape, dtype }));
-  const placeholders = inputs.map((node) => new Tensor(node));
-  const names = Object.keys(state);
-  const updated = optimizer.update(
-    placeholders[1 + names.length]!, placeholders[0]!, Object.fromEntries(names.map((name, index) => [name, placeholders[1 + index]!])),
-    Object.fromEntries(Object.keys(hyper).map((name, index) => [name, placeholders[2 + names.length + index]!])),
-  );
-  const outputs = [updated.parameter.node, ...names.map((name) => updated.state[name]!.node)];
+  const outputs = f(inputs.map((node) => new Tensor(node))).map((result) => result.node);
   const stage = new Stage({ device: defaultDevice(), inputs, outputs, donate: outputs.map((_, index) => index) });
   const storages = values.map((value) => storageOf(value.node));
   return () => {

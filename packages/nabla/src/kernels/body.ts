@@ -1,7 +1,7 @@
 // Emits a kernel's scalar body inside loops: addresses and instructions are placed at the outermost loop where they vary.
 // One axis runs along vector lanes; everything that does not vary along it is computed once and repeated in every lane.
 import type { Access, Instruction, RegisterType, Store } from "./kernel.ts";
-import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, mul, select, splat, unary } from "./build.ts";
+import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, splat, unary } from "./build.ts";
 import type { Expr } from "./ir.ts";
 import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from "./scalar.ts";
 
@@ -45,6 +45,8 @@ export class BodyEmitter {
   /** Depth of each instruction, and whether it varies along the lanes. */
   private readonly depthOf: number[] = [];
   private readonly along: boolean[] = [];
+  /** Products that only one sum reads: they become its multiply-add. */
+  private readonly contracted = new Set<number>();
   /** Values by instruction, then copy; one where it does not vary along the lanes. */
   private readonly values: Expr[][] = [];
   /** Bytes to the indirect rows that do not vary along the lanes, by pointer. */
@@ -63,6 +65,22 @@ export class BodyEmitter {
       if (instruction.op === "load") this.declareAccess(instruction.access);
       this.place(instruction);
     }
+    this.contract();
+  }
+
+  private contract(): void {
+    const { body, stores, lanes } = this.options;
+    if (lanes === 1) return;
+    const readers = new Array<number>(body.length).fill(0);
+    for (const instruction of body) for (const operand of operandsOf(instruction)) readers[operand]!++;
+    for (const { value } of stores) readers[value]!++;
+    body.forEach((instruction, index) => {
+      if (instruction.type !== "float32" || (instruction.op !== "add" && instruction.op !== "sub")) return;
+      const isProduct = (operand: number): boolean =>
+        body[operand]!.op === "mul" && readers[operand] === 1 && this.depthOf[operand] === this.depthOf[index] && this.along[operand] === this.along[index];
+      if (isProduct(instruction.b)) this.contracted.add(instruction.b);
+      else if (instruction.op === "add" && isProduct(instruction.a)) this.contracted.add(instruction.a);
+    });
   }
 
   private declareAccess(access: Access): void {
@@ -127,7 +145,7 @@ export class BodyEmitter {
   private compute(depth: number): void {
     // One instruction for all copies at a time: every load of the group stands before its first store.
     this.options.body.forEach((instruction, index) => {
-      if (this.depthOf[index] !== depth) return;
+      if (this.depthOf[index] !== depth || this.contracted.has(index)) return;
       const copies = this.along[index] ? this.group.copies : 1;
       this.values[index] = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
       if (!this.along[index]) this.findRows(index);
@@ -145,9 +163,27 @@ export class BodyEmitter {
         if (accumulator === undefined) throw new Error("An accumulator is read where nothing accumulates.");
         return accumulator(instruction.index, copy, this.group);
       }
+      case "add":
+      case "sub": {
+        const { a, b } = instruction;
+        if (this.contracted.has(b)) return this.multiplyAdd(instruction.op, b, a, copy);
+        if (this.contracted.has(a)) return this.multiplyAdd("add", a, b, copy);
+        return this.computed(instruction, copy);
+      }
       default:
-        return emitComputed(this.f, instruction satisfies Computed, this.options.lanes, (operand) => this.value(operand, copy));
+        return this.computed(instruction, copy);
     }
+  }
+
+  private computed(instruction: Computed, copy: number): Expr {
+    return emitComputed(this.f, instruction, this.options.lanes, (operand) => this.value(operand, copy));
+  }
+
+  /** addend ± product, rounded once. */
+  private multiplyAdd(op: "add" | "sub", product: number, addend: number, copy: number): Expr {
+    const factors = this.options.body[product] as Extract<Instruction, { readonly b: number }>;
+    const [a, b, c] = [this.value(factors.a, copy), this.value(factors.b, copy), this.value(addend, copy)];
+    return this.f.let("madd", op === "add" ? madd(a, b, c) : nmadd(a, b, c));
   }
 
   /** Elements from the group's first to the first of vector `copy`. */
@@ -172,7 +208,9 @@ export class BodyEmitter {
     const rowsVary = access.indirect !== undefined && this.along[access.indirect.row]!;
     const at = (lane: number): Expr => (rows === undefined ? address : add(address, rowsVary ? extract(rows, lane) : rows));
     let value: Expr;
-    if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
+    // Outside the loop V8 fuses pairs over a splat scalar, but not over a load into all lanes.
+    if (!along && lanes > 1 && cell !== "u8") value = splat(f.let("scalar", load(cell, at(0), first, 1)), lanes);
+    else if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
     else if (laneBytes === cellBytes[cell] && !rowsVary) value = load(cell, at(0), first, lanes);
     else value = this.gather(Array.from({ length: lanes }, (_, lane) => loadSplat(cell, at(lane), first + lane * laneBytes, lanes)));
     const loaded = f.let("load", value);
