@@ -15,13 +15,18 @@ export interface WorkerHandle {
 /** Starts a worker; calls `received` for its messages and `ended` once, when it is gone. */
 export type Spawn = (received: (message: FromWorker) => void, ended: (reason: string) => void) => WorkerHandle;
 
+/** Milliseconds a worker may take to start on a busy machine. */
+const START = 60_000;
+
 interface Member {
   handle: WorkerHandle;
   alive: boolean;
   /** The evaluation it has, and how to end it for the loop. */
   task: { readonly init: TrialInit; readonly master: Master; readonly settle: (outcome: Outcome) => void } | null;
-  /** When it was last heard, by performance.now(). */
+  /** When it was last heard, by performance.now(); before its first word, when it was started. */
   heard: number;
+  /** Whether it has said anything: starting may take longer than a heartbeat may. */
+  started: boolean;
   /** Lost its lease by silence: gets no more work, may still deliver. */
   silent: boolean;
 }
@@ -56,7 +61,7 @@ export class RemoteExecutor implements Executor {
         resolve(outcome);
       };
       member.task = { init, master, settle };
-      member.heard = performance.now();
+      if (member.started) member.heard = performance.now();
       signal.addEventListener("abort", abort);
       member.handle.post({ type: "trial", init });
     });
@@ -74,7 +79,7 @@ export class RemoteExecutor implements Executor {
   }
 
   private add(): Member {
-    const member: Member = { handle: { post: () => undefined, kill: () => undefined }, alive: true, task: null, heard: performance.now(), silent: false };
+    const member: Member = { handle: { post: () => undefined, kill: () => undefined }, alive: true, task: null, heard: performance.now(), started: false, silent: false };
     this.members.add(member);
     member.handle = this.spawn(
       (message) => { void this.receive(member, message); },
@@ -101,17 +106,19 @@ export class RemoteExecutor implements Executor {
 
   private dropSilent(): void {
     for (const member of this.members) {
-      if (member.task === null || member.silent || performance.now() - member.heard < this.silence) continue;
+      const patience = member.started ? this.silence : Math.max(this.silence, START);
+      if (member.task === null || member.silent || performance.now() - member.heard < patience) continue;
       member.silent = true;
       const { settle } = member.task;
       // The task stays with the member, so that its late words still find their study.
       member.task = { ...member.task, settle: () => undefined };
-      settle({ kind: "lost", error: `no word for ${this.silence} ms` });
+      settle({ kind: "lost", error: `no word for ${patience} ms` });
     }
   }
 
   private async receive(member: Member, message: FromWorker): Promise<void> {
     member.heard = performance.now();
+    member.started = true;
     const { task } = member;
     if (message.type === "heartbeat" || task === null || this.closed) return;
     if (message.type === "unfit") {
