@@ -229,10 +229,14 @@ class RowReduction extends ReductionGenerator {
     });
   }
 
-  /** Long rows: accumulators leave through adjacent stores, which lets V8 fuse pairs of them into wider registers. */
+  /**
+   * Long rows: accumulators leave through adjacent stores, which lets V8 fuse pairs of them into wider registers.
+   * Not where single vectors are left over: the first accumulator then takes more than its neighbour, and V8 (13.6) fuses the two wrongly.
+   */
   private get throughMemory(): boolean {
     const { lanes, reduced } = this.plan;
-    return lanes > 1 && this.copies >= 2 && reduced.at(-1)! >= 4 * lanes * this.copies;
+    const inner = reduced.at(-1)!;
+    return lanes > 1 && this.copies >= 2 && inner >= 4 * lanes * this.copies && inner % (lanes * this.copies) < lanes;
   }
 
   protected range(start: Expr, end: Expr): void {

