@@ -147,9 +147,17 @@ export class BodyEmitter {
     this.options.body.forEach((instruction, index) => {
       if (this.depthOf[index] !== depth || this.contracted.has(index)) return;
       const copies = this.along[index] ? this.group.copies : 1;
-      this.values[index] = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
+      const values = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
+      this.values[index] = this.along[index] ? values : [this.repeated(values[0]!, instruction.op)];
       if (!this.along[index]) this.findRows(index);
     });
+  }
+
+  /** A value that is the same in every lane, as a splat: V8 fuses pairs over splats and constants only. */
+  private repeated(value: Expr, op: Instruction["op"]): Expr {
+    const { f } = this;
+    if (value.lanes === 1 || value.op === "const" || op === "load") return value;
+    return f.let("repeated", splat(f.let("scalar", extract(value, 0)), value.lanes));
   }
 
   private emit(instruction: Instruction, copy: number, along: boolean, depth: number): Expr {
@@ -208,7 +216,6 @@ export class BodyEmitter {
     const rowsVary = access.indirect !== undefined && this.along[access.indirect.row]!;
     const at = (lane: number): Expr => (rows === undefined ? address : add(address, rowsVary ? extract(rows, lane) : rows));
     let value: Expr;
-    // Outside the loop V8 fuses pairs over a splat scalar, but not over a load into all lanes.
     if (!along && lanes > 1 && cell !== "u8") value = splat(f.let("scalar", load(cell, at(0), first, 1)), lanes);
     else if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
     else if (laneBytes === cellBytes[cell] && !rowsVary) value = load(cell, at(0), first, lanes);
