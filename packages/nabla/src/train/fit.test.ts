@@ -21,6 +21,12 @@ function quadrants(count: number): Dataset<"x" | "y"> {
   return dataset({ x: { data: x, shape: [2] }, y: { data: y, shape: [] } });
 }
 
+/** 64 features a sample. */
+function wide(count: number): Dataset<"x" | "y"> {
+  const x = Float32Array.from({ length: 64 * count }, (_, i) => Math.sin(i * 12.9898) * 2);
+  return dataset({ x: { data: x, shape: [64] }, y: { data: Int32Array.from({ length: count }, (_, i) => i % 4), shape: [] } });
+}
+
 function classifier(width = 16): ReturnType<typeof sequential> {
   seed(3);
   return sequential(dense(2, width), relu(), dropout(0.1), dense(width, 4));
@@ -240,8 +246,10 @@ describe("threads", () => {
       setDefaultDevice(device);
       try {
         await device.startThreads();
-        const model = classifier(192);
-        const run = await fit(model, quadrants(300), options({ batchSize: 96, metrics: { accuracy }, validation: quadrants(100) }));
+        // Enough work a step that both threads are waited for.
+        seed(3);
+        const model = sequential(dense(64, 256), relu(), dropout(0.1), dense(256, 256), relu(), dense(256, 4));
+        const run = await fit(model, wide(300), options({ batchSize: 97, metrics: { accuracy }, validation: wide(101) }));
         results[threads] = { state: state(model), losses: run.history.map(({ training, validation }) => ({ training, validation })) };
       } finally {
         setDefaultDevice(previous);
