@@ -1,4 +1,4 @@
-// Means over every number of rows from 120 to 160, one and two in a program: what is left over after whole groups of vectors
+// Means over every number of rows from 129 to 149, one and two in a program: what is left over after whole groups of vectors
 // must not depend on how the engine's compiler pairs vectors.
 import { expect, test } from "vitest";
 import { crossEntropy } from "../../packages/nabla/src/nn/index.ts";
@@ -13,7 +13,7 @@ onEveryDevice("means over rows", () => {
   test("are right for every remainder", () => {
     const both = compile((x: Tensor, y: Tensor) => ({ loss: crossEntropy(x, y), accuracy: accuracy(x, y) }));
     const one = compile((x: Tensor, y: Tensor) => crossEntropy(x, y));
-    for (let rows = 120; rows <= 160; rows++) {
+    for (let rows = 129; rows <= 149; rows++) {
       const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7) % 10);
       const x = normal(key(0), [rows, 10]);
       const values = x.dataSync();
