@@ -2,7 +2,7 @@
 // tests/browser has a runner of its own: it needs a real browser.
 import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config";
 
-const conditions = ["nabla-source", "node", "module", "import", "default"];
+const conditions = ["nabla-source", "node"];
 
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions },

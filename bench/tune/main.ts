@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { evaluationGates } from "./evaluations.ts";
+import { main as hypergradientGates } from "./hypergradients.ts";
 import { measureOptuna } from "./optuna.ts";
 import { readTables } from "./problems.ts";
 import { analyticGates, tableGates } from "./regret.ts";
@@ -12,7 +13,7 @@ import { storageGates } from "./storage.ts";
 const USAGE = `npm run bench -- tune [options]
   --quick            3 seeds, short runs, no long evaluation counts
   --seeds N          seeds of regret curves (default 20)
-  --only A,B         parts: speed, storage, analytic, tables, evaluations, optuna
+  --only A,B         parts: speed, storage, analytic, tables, evaluations, hypergradients, optuna
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
   --python PATH      interpreter that may have Optuna (default python3)`;
@@ -39,6 +40,7 @@ export async function main(args: string[]): Promise<void> {
   if (wanted("speed")) speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
   if (wanted("evaluations")) evaluationGates(report, values.quick);
+  if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;
   if (wanted("analytic")) analyticGates(report, samplers, seeds);
   if (wanted("tables")) {
     if (existsSync(values.tables)) tableGates(report, readTables(values.tables), samplers, seeds);

@@ -22,7 +22,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("-e, --epochs <n>", "passes over the data", positiveInteger, 8)
     .option("-b, --batch-size <n>", "samples a step", positiveInteger, 128)
     .option("-l, --learning-rate <x>", "Adam's step size", positive, 1e-3)
-    .option("--hidden <sizes>", "units of the hidden layers, e.g. 512,256", positiveIntegers, [256])
+    .option("--hidden <sizes>", "units of the hidden layers, e.g. 512,256", positiveIntegers, [512])
     .option("--dropout <rate>", "share of hidden units dropped in training", rate, 0.2)
     .option("--seed <n>", "draws weights, order and dropout", seed, 0)
     .option("-o, --out <file>", "where to save the model", "mnist.safetensors")

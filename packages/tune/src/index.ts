@@ -31,13 +31,13 @@ export { AutoSampler } from "./samplers/auto.ts";
 export { RandomSampler } from "./samplers/random.ts";
 export { SobolSampler } from "./samplers/sobol.ts";
 export { ExhaustiveSampler, GridSampler, type GridOptions, type GridPoints } from "./samplers/grid.ts";
-export { TPESampler } from "./samplers/tpe.ts";
+export { TPESampler, type TPEOptions } from "./samplers/tpe.ts";
 export { GPSampler, type GPOptions } from "./samplers/gp.ts";
 export { CMAESSampler, type CMAESOptions } from "./samplers/cma-es.ts";
 export { LSHADESampler, type LSHADEOptions } from "./samplers/lshade.ts";
-export { NSGASampler } from "./samplers/nsga.ts";
+export { NSGASampler, type NSGAOptions } from "./samplers/nsga.ts";
 export { EvolutionSampler, type EvolutionOptions } from "./samplers/evolution.ts";
-export { RegularisedEvolutionSampler } from "./samplers/regularised-evolution.ts";
+export { RegularisedEvolutionSampler, type RegularisedEvolutionOptions } from "./samplers/regularised-evolution.ts";
 
 export { MedianPruner, PercentilePruner, type PercentileOptions } from "./pruners/percentile.ts";
 export { HyperbandPruner, SuccessiveHalvingPruner, type HalvingOptions, type HyperbandOptions } from "./pruners/halving.ts";
