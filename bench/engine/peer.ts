@@ -49,7 +49,7 @@ export async function peersAvailable(): Promise<PeerKind[]> {
 function compileLimits(): string | undefined {
   const target = join(mkdtempSync(join(tmpdir(), "nabla-bench-")), "limits");
   try {
-    execFileSync("g++", ["-x", "c++", "-O3", "-mavx2", "-mfma", "-o", target, here("peers/limits.c")], { stdio: "ignore" });
+    execFileSync("g++", ["-x", "c", "-O3", "-mavx2", "-mfma", "-o", target, here("peers/limits.c")], { stdio: "ignore" });
     return target;
   } catch {
     return undefined;
