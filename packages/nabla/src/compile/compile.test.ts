@@ -207,6 +207,22 @@ describe("donation", () => {
     check({ inputs: [w], outputs: [ops.sum(w, [0]), w], donate: [undefined, 0] });
   });
 
+  test("states whose updates read each other's old values are written by one kernel", () => {
+    const [p, m, g] = [x(4, 3), x(4, 3), x(4, 3)];
+    const decayed = ops.add(g, ops.mul(p, fill(0.1, p)));
+    const moved = ops.sub(p, ops.add(m, decayed));
+    const program = check({ inputs: [p, m, g], outputs: [moved, ops.mul(ops.add(m, p), decayed)], donate: [0, 1] });
+    expect(program.kernels).toHaveLength(1);
+    expect(program.arenaBytes).toBe(0);
+  });
+
+  test("and are copied where something has to run in between", () => {
+    const [p, m] = [x(4, 3), x(4, 3)];
+    const mean = ops.add(m, p);
+    const total = ops.reshape(ops.sum(mean, [0, 1]), [1, 1]);
+    check({ inputs: [p, m], outputs: [ops.sub(ops.add(p, m), ops.broadcast(total, [4, 3])), mean], donate: [0, 1] });
+  });
+
   test("two states that swap", () => {
     const a = x(3);
     const b = x(3);

@@ -70,20 +70,36 @@ export class Precedence {
     return this.#after.get(root) ?? [];
   }
 
-  /** Whether `to` must run after `from`. */
-  reaches(from: GraphNode, to: GraphNode): boolean {
-    const stack = [from];
-    const seen = new Set<GraphNode>(stack);
+  /** The roots that must run both after `root` and before it, itself included; none where there is no such circle. */
+  circle(root: GraphNode): GraphNode[] {
+    const after = this.#reachable([root]);
+    return after.has(root) ? [...after].filter((other) => this.reaches(other, root)) : [];
+  }
+
+  /** Whether something outside `inside` must run after one of them and before another. */
+  returnsTo(inside: ReadonlySet<GraphNode>): boolean {
+    const outside = [...inside].flatMap((root) => [...this.after(root)]).filter((root) => !inside.has(root));
+    const after = this.#reachable(outside);
+    return [...inside].some((root) => after.has(root));
+  }
+
+  #reachable(from: readonly GraphNode[]): Set<GraphNode> {
+    const seen = new Set<GraphNode>();
+    const stack = [...from];
     while (stack.length > 0) {
       for (const next of this.after(stack.pop()!)) {
-        if (next === to) return true;
         if (!seen.has(next)) {
           seen.add(next);
           stack.push(next);
         }
       }
     }
-    return false;
+    return seen;
+  }
+
+  /** Whether `to` must run after `from`. */
+  reaches(from: GraphNode, to: GraphNode): boolean {
+    return this.#reachable([from]).has(to);
   }
 }
 
@@ -93,6 +109,8 @@ export interface RootFacts {
   readonly precedence: Precedence;
   /** The leaf whose buffer a root overwrites. */
   readonly overwrites: ReadonlyMap<GraphNode, GraphNode>;
+  /** Roots that one kernel must produce, by each of them. */
+  readonly together: ReadonlyMap<GraphNode, readonly GraphNode[]>;
 }
 
 /** Groups `roots` (in topological order) into clusters. */
@@ -101,16 +119,16 @@ export function fuse(roots: readonly GraphNode[], facts: RootFacts): Cluster[] {
   const clusterOf = new Map<GraphNode, Cluster>();
   const clusters: Cluster[] = [];
   for (const root of roots) {
+    if (clusterOf.has(root)) continue;
+    const joining = facts.together.get(root) ?? [root];
     const home = hasOwnKernel(root) ? undefined : candidates(root, clusters, clusterOf, reads).find(
-      (cluster) => fits(root, cluster, facts) && !separated(root, cluster, clusterOf, precedence),
+      (cluster) => joining.every((each) => fits(each, cluster, facts)) && !separated(joining, cluster, clusterOf, precedence),
     );
-    if (home !== undefined) {
-      home.roots.push(root);
-      clusterOf.set(root, home);
-    } else {
-      const cluster: Cluster = { primary: root, roots: [root] };
-      clusters.push(cluster);
-      clusterOf.set(root, cluster);
+    const cluster = home ?? { primary: root, roots: [] };
+    if (home === undefined) clusters.push(cluster);
+    for (const each of joining) {
+      cluster.roots.push(each);
+      clusterOf.set(each, cluster);
     }
   }
   return clusters;
@@ -150,9 +168,9 @@ function fits(root: GraphNode, cluster: Cluster, { reads, overwrites }: RootFact
   return cluster.roots.every((member) => inPlace(readByRoot, member) && inPlace(reads.get(member)!, root)) && (!hasOwnKernel(primary) || cluster.roots.some((member) => readByRoot.has(member)));
 }
 
-/** Whether something outside must run between `root` and the cluster, so that joining would make a cycle. */
-function separated(root: GraphNode, cluster: Cluster, clusterOf: ReadonlyMap<GraphNode, Cluster>, precedence: Precedence): boolean {
-  const inside = new Set<GraphNode>([...cluster.roots, root]);
+/** Whether something outside must run between `joining` and the cluster, so that joining would make a cycle. */
+function separated(joining: readonly GraphNode[], cluster: Cluster, clusterOf: ReadonlyMap<GraphNode, Cluster>, precedence: Precedence): boolean {
+  const inside = new Set<GraphNode>([...cluster.roots, ...joining]);
   const stack: GraphNode[] = [];
   const seen = new Set<GraphNode>();
   const leave = (from: GraphNode): void => {

@@ -51,6 +51,8 @@ interface Stage {
   readonly reads: ReadonlyMap<GraphNode, Reads>;
   /** Rough instructions an element, were nothing but kernels' results stored. */
   readonly cost: ReadonlyMap<GraphNode, number>;
+  /** Roots that one kernel must produce, by each of them. */
+  readonly together: ReadonlyMap<GraphNode, readonly GraphNode[]>;
   /** The nodes that take a node as input. */
   readonly consumers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
 }
@@ -64,16 +66,36 @@ function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[
     targets.set(leaves.has(node) || targets.has(node) ? copyOf(node) : node, slotOf[index]!);
   });
   const held: GraphNode[] = [];
+  let stage = analyse(inputs, targets, held);
   for (;;) {
-    const stage = analyse(inputs, targets, held);
     const precedence = precedenceOf(stage);
     const refused = inPlaceOutputs(stage).find(({ node, leaf }) => !writableInPlace(node, leaf, stage) || precedence.reaches(node, node));
     if (refused === undefined) return stage;
-    const { node } = refused;
+    const { node, leaf } = refused;
+    const circle = writableInPlace(node, leaf, stage) ? precedence.circle(node) : [];
+    if (circle.length > 0 && !stage.together.has(node) && canShareKernel(circle, stage)) {
+      stage = { ...stage, together: new Map([...stage.together, ...circle.map((root) => [root, circle] as const)]) };
+      continue;
+    }
     targets.set(copyOf(node), targets.get(node)!);
     targets.delete(node);
     held.push(node);
+    stage = analyse(inputs, targets, held);
   }
+}
+
+/**
+ * Updates that read each other's old values can only be written in place by one kernel, which has read an element of all
+ * of them before it writes one. They must be elementwise over the same elements, with nothing in between.
+ */
+function canShareKernel(roots: readonly GraphNode[], stage: Stage): boolean {
+  const overwritten = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
+  const inside = new Set(roots);
+  return roots.every((root) => {
+    const reads = stage.reads.get(root)!;
+    return !hasOwnKernel(root) && sameShape(root.shape, roots[0]!.shape)
+      && roots.every((other) => (reads.get(other) ?? true) && (reads.get(overwritten.get(other) ?? other) ?? true));
+  }) && !precedenceOf({ ...stage, together: new Map(roots.map((root) => [root, roots])) }).returnsTo(inside);
 }
 
 function copyOf(node: GraphNode): GraphNode {
@@ -88,7 +110,7 @@ function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, n
   const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
   const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
   for (const node of order) for (const input of node.inputs) consumers.get(input)!.push(node);
-  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, consumers };
+  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, consumers, together: new Map() };
 }
 
 /** The outputs that take over an input's buffer. */
@@ -114,7 +136,10 @@ function precedenceOf(stage: Stage): Precedence {
     for (const read of stage.reads.get(root)!.keys()) if (stage.stored.has(read)) precedence.add(read, root);
   }
   for (const { node, leaf } of inPlaceOutputs(stage)) {
-    for (const reader of stage.roots) if (reader !== node && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
+    const mates = stage.together.get(node);
+    for (const reader of stage.roots) {
+      if (reader !== node && mates?.includes(reader) !== true && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
+    }
   }
   return precedence;
 }
@@ -132,7 +157,7 @@ interface Fused {
 function fuseStoring(stage: Stage): Fused {
   const precedence = precedenceOf(stage);
   const overwrites = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
-  const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites });
+  const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites, together: stage.together });
   const clusterOf = new Map(clusters.flatMap((cluster) => cluster.roots.map((root) => [root, cluster] as const)));
   const twice = [...stage.users].filter(([node, users]) =>
     !stage.stored.has(node) && stage.cost.get(node)! > SHARED_LIMIT && !isMovement(node) && new Set([...users].map((user) => clusterOf.get(user))).size > 1);
@@ -140,7 +165,7 @@ function fuseStoring(stage: Stage): Fused {
   // The last of a chain is enough: what it is made of is then computed once, on the way.
   const among = new Set(twice.map(([node]) => node));
   const last = [...among].filter((node) => !stage.consumers.get(node)!.some((consumer) => among.has(consumer)));
-  return fuseStoring(analyse(stage.leaves, stage.outputs, [...stage.held, ...last]));
+  return fuseStoring({ ...analyse(stage.leaves, stage.outputs, [...stage.held, ...last]), together: stage.together });
 }
 
 function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedence): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
