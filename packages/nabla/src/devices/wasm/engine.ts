@@ -35,7 +35,7 @@ export interface Engine {
   read(address: number, into: Uint8Array): void;
   /** Threads ready now, the caller's included. */
   threads(): number;
-  /** Starts the pool, which the first program worth it does by itself. */
+  /** Starts the pool, which the first program worth it does by itself when it runs again. */
   startThreads(): void;
   /** Bytes of memory held. */
   capacity(): number;
@@ -49,6 +49,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     readonly module: WebAssembly.Module;
     readonly run: Run;
     sent: boolean;
+  repeated: boolean;
   }
   const page = 65_536;
   const fail = (failure: Failure["failure"], message: string): never => {
@@ -182,7 +183,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     load(id, code) {
       const module = platform.compileModule(code);
       const run = new WebAssembly.Instance(module, { nabla: { memory } }).exports["run"] as Run;
-      programs.set(id, { module, run, sent: false });
+      programs.set(id, { module, run, sent: false, repeated: false });
     },
 
     unload(id) {
@@ -194,7 +195,9 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
       const program = programs.get(id);
       if (program === undefined) return fail("program", `Program ${id} is not loaded.`);
       words.set(table, address >>> 2);
-      if (threads > 1) startThreads();
+      // A program that runs once is over before threads have started.
+      if (threads > 1 && program.repeated) startThreads();
+      program.repeated = true;
       const parties = threads > 1 ? Math.min(threads, readyThreads()) : 1;
       if (parties > 1) {
         if (wakes || Atomics.load(words, layout.idleSleepers) === 0) {
