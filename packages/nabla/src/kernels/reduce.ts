@@ -313,7 +313,9 @@ class ColumnReduction extends ReductionGenerator {
     const inner = kept.length - 1;
     this.columns = kept[inner]!;
     const arithmetic = plan.body.reduce((sum, instruction) => sum + costOf(instruction), 0);
-    this.copies = arithmetic > 12 ? 2 : reductions.length > 1 ? 4 : 8;
+    // A long epilogue, such as an optimizer's update, is written out once for each copy.
+    const after = plan.epilogue.reduce((sum, instruction) => sum + costOf(instruction), 0);
+    this.copies = arithmetic > 12 ? 2 : after > 2.5 ? 2 : reductions.length > 1 ? 4 : 8;
     const size = Math.max(1, sizeOf(reduced));
     const step = 8 * lanes;
     this.block = Math.min(this.columns, Math.max(step, Math.ceil(unitSize(size * sizeOf(kept)) / size / step) * step));
