@@ -15,11 +15,6 @@ export interface Cluster {
 /** Stored values and leaves a root's kernel reads, and whether each is read only at the element being computed. */
 export type Reads = ReadonlyMap<GraphNode, boolean>;
 
-/** Coordinates an elementwise epilogue of `node` runs over. */
-export function domainOf(node: GraphNode): readonly number[] {
-  return node.shape;
-}
-
 /** Finds what the kernel of `root` reads. */
 export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves: ReadonlySet<GraphNode>): Reads {
   const reads = new Map<GraphNode, boolean>();
@@ -158,7 +153,7 @@ function candidates(
 function fits(root: GraphNode, cluster: Cluster, { reads, overwrites }: RootFacts): boolean {
   const { primary } = cluster;
   if (primary.op === "scatterAdd" || primary.op === "pad" || primary.op === "concat") return false;
-  if (identityMap(root.shape, domainOf(primary)) === undefined) return false;
+  if (identityMap(root.shape, primary.shape) === undefined) return false;
   const readByRoot = reads.get(root)!;
   // In one kernel an element may only depend on what is computed, or overwritten, at that very element.
   const inPlace = (reader: Reads, writer: GraphNode): boolean => {

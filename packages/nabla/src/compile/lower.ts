@@ -4,7 +4,7 @@ import type { Instruction, Kernel, MatrixOperand, ReduceOp, Store } from "../ker
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { BodyBuilder, type Leaf, registerType, type Resolve } from "./body.ts";
-import { type Cluster, clusterMap, domainOf } from "./fuse.ts";
+import { type Cluster, clusterMap } from "./fuse.ts";
 import { coordinate, type IndexMap, isIdentity } from "./index-map.ts";
 import { canonical } from "./store.ts";
 
@@ -86,13 +86,13 @@ function epilogueOf(cluster: Cluster, domain: readonly number[], buffers: Buffer
 }
 
 function lowerMap(cluster: Cluster, buffers: Buffers): Kernel {
-  const domain = domainOf(cluster.primary);
+  const domain = cluster.primary.shape;
   return { kind: "map", domain, ...epilogueOf(cluster, domain, buffers, undefined) };
 }
 
 function lowerReduction(cluster: Cluster, node: GraphNode, op: ReduceOp, axes: readonly number[], buffers: Buffers): Kernel {
   const input = node.inputs[0]!;
-  const domain = domainOf(node);
+  const domain = node.shape;
   const reduced = axes.map((axis) => input.shape[axis]!);
   const rank = domain.length + reduced.length;
   let kept = 0;
@@ -126,7 +126,7 @@ function lowerProduct(cluster: Cluster, node: Extract<AnyNode, { op: "matmul" }>
   };
   // When only the product itself is wanted it accumulates where it is to stay, and there is no epilogue.
   const plain = cluster.roots.length === 1;
-  const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, domainOf(node), buffers, node);
+  const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, node.shape, buffers, node);
   return {
     kind: "gemm", type: node.dtype === "float64" ? "float64" : "float32", batch, m, n, k,
     a: operand(a, transposeA), b: operand(b, transposeB),

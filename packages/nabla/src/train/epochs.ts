@@ -1,6 +1,7 @@
 // The training loop: epochs of compiled steps over a data set, with running means, validation and progress.
 // It is a generator, so a loop around it may stop, report or prune after every epoch.
 import type { Batch, Dataset } from "../data/dataset.ts";
+import type { Metric } from "../metrics/metrics.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
 import { NablaError, ValueError } from "../ops/errors.ts";
@@ -9,7 +10,7 @@ import type { Optimizer } from "../optim/optimizer.ts";
 import type { Key } from "../random/index.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { bound } from "../transform/compile.ts";
-import { disposeAll, Evaluator, inEvaluation, inputAndTarget, measure, measuresOf, type Metric } from "./evaluate.ts";
+import { disposeAll, Evaluator, inEvaluation, inputAndTarget, measure, measuresOf } from "./evaluate.ts";
 import { step } from "./step.ts";
 
 /** Options of {@link epochs} and `fit`. */

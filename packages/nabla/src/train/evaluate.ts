@@ -2,6 +2,7 @@
 // The mode the model was in is restored, whatever happens.
 import type { Dataset } from "../data/dataset.ts";
 import type { Loss } from "../nn/losses.ts";
+import type { Metric } from "../metrics/metrics.ts";
 import type { Layer } from "../nn/module.ts";
 import { defaultDevice } from "../tensor/storage.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
@@ -9,9 +10,6 @@ import { formatShape } from "../ops/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compile } from "../transform/compile.ts";
 import { breathe } from "./breathe.ts";
-
-/** A scalar of outputs and targets: the mean over the batch. */
-export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
 /** What {@link evaluate} measures. */
 export interface EvaluateOptions {

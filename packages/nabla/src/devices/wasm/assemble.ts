@@ -43,8 +43,7 @@ const plain = {
   "f64x2.pmax": 0xfd00f7,
   "i32x4.trunc_sat_f32x4_s": 0xfd00f8, "f32x4.convert_i32x4_s": 0xfd00fa,
   "f32x4.relaxed_madd": 0xfd0105, "f32x4.relaxed_nmadd": 0xfd0106, "f64x2.relaxed_madd": 0xfd0107,
-  "f64x2.relaxed_nmadd": 0xfd0108, "f32x4.relaxed_min": 0xfd010d, "f32x4.relaxed_max": 0xfd010e,
-  "f64x2.relaxed_min": 0xfd010f, "f64x2.relaxed_max": 0xfd0110,
+  "f64x2.relaxed_nmadd": 0xfd0108,
 } as const;
 
 /** Instructions that take an address (and an offset immediate). Atomics trap unless naturally aligned. */
