@@ -5,8 +5,8 @@ export { bestSoFar, empiricalDistribution, quantile, quantileCurves, regretCurve
 export { importance, type ImportanceOptions } from "./importance.ts";
 export { pedAnova, type PedAnovaOptions } from "./ped-anova.ts";
 export { fanova, type FanovaOptions } from "./fanova.ts";
-export { dominates, nonDominatedRanks, paretoFront } from "./pareto.ts";
-export { hypervolume, hypervolumeContributions } from "./hypervolume.ts";
+export { dominates, nonDominatedRanks, paretoFront } from "../pareto/dominance.ts";
+export { hypervolume, hypervolumeContributions } from "../pareto/hypervolume.ts";
 export { hypervolumeHistory } from "./hypervolume-history.ts";
 export { plotContour, type ContourPlotOptions } from "./plots/contour.ts";
 export { plotEdf, type EdfPlotOptions } from "./plots/edf.ts";

@@ -1,7 +1,7 @@
 // Trials, best trials and history as typed rows, and any such rows as CSV (RFC 4180).
 import type { FrozenTrial, Json, TrialStateName } from "../study/contract.ts";
 import type { ParameterValue } from "../space/distribution.ts";
-import { paretoFront } from "./pareto.ts";
+import { paretoFront } from "../pareto/dominance.ts";
 import { bestSoFar } from "./regret.ts";
 import { completed, type StudyResults } from "./results.ts";
 

@@ -1,6 +1,6 @@
 // What pruners compare: the intermediate losses of trials at a step, kept per step as trials finish.
 import { TrialState, type StudyView } from "../study/contract.ts";
-import { frontRanks } from "../samplers/pareto.ts";
+import { frontRanks } from "../pareto/dominance.ts";
 
 /** Losses (to minimise), one per objective. */
 export type Losses = Float64Array;

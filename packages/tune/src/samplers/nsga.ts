@@ -4,7 +4,7 @@ import type { Internal } from "../space/distribution.ts";
 import type { ParameterSpec, SearchSpace } from "../space/space.ts";
 import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
 import { historyOf, keepState, type History } from "./history.ts";
-import { crowdingDistances, frontRanks } from "./pareto.ts";
+import { crowdingDistances, frontRanks } from "../pareto/dominance.ts";
 import { randomAssignment, randomValue } from "./random.ts";
 import { cross, mutate, type Crossover, type Mutation } from "./variation.ts";
 

@@ -6,7 +6,7 @@ import { TrialState, type AskContext, type Proposal, type Sampler, type StudyVie
 import { activity } from "./conditions.ts";
 import { History, historyOf, keepState } from "./history.ts";
 import { ParzenEstimator } from "./parzen.ts";
-import { nondominatedPrefix } from "./pareto.ts";
+import { nondominatedPrefix } from "../pareto/hypervolume.ts";
 import { randomAssignment, randomValue } from "./random.ts";
 
 export interface TPEOptions {

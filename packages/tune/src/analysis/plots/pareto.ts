@@ -1,6 +1,6 @@
 // Two objectives against each other, with the Pareto front over all objectives.
 import { ValueError } from "../../study/errors.ts";
-import { paretoFront } from "../pareto.ts";
+import { paretoFront } from "../../pareto/dominance.ts";
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { category, FADED } from "./colours.ts";

@@ -1,7 +1,7 @@
 // Exact hypervolume: the volume that a set of points dominates, up to a reference point. All values are minimised.
-// Sweeps for 2 and 3 objectives; WFG (While, Bradstreet & Barone 2012) above.
+// Sweeps for 2 and 3 objectives; WFG (While, Bradstreet & Barone 2012) above. And the subset that covers most of it.
 import { ValueError } from "../study/errors.ts";
-import { paretoFront } from "./pareto.ts";
+import { frontRanks, paretoFront } from "./dominance.ts";
 
 type Point = readonly number[];
 
@@ -23,6 +23,42 @@ export function hypervolume(points: readonly Point[], reference: Point): number 
 export function hypervolumeContributions(points: readonly Point[], reference: Point): Float64Array {
   const total = hypervolume(points, reference);
   return Float64Array.from(points, (_, i) => Math.max(0, total - hypervolume(points.toSpliced(i, 1), reference)));
+}
+
+/** The best n rows: whole fronts, and of the last front the subset that greedily adds most hypervolume (Bader & Zitzler 2011; Guerreiro 2016). */
+export function nondominatedPrefix(losses: Float64Array, m: number, n: number): number[] {
+  const ranks = frontRanks(losses, m);
+  const fronts: number[][] = [];
+  ranks.forEach((rank, i) => (fronts[rank] ??= []).push(i));
+  const chosen: number[] = [];
+  for (const front of fronts) {
+    if (chosen.length + front.length <= n) { chosen.push(...front); continue; }
+    chosen.push(...spreadSubset(losses, m, front, n - chosen.length));
+    break;
+  }
+  return chosen.sort((a, b) => a - b);
+}
+
+function spreadSubset(losses: Float64Array, m: number, front: readonly number[], size: number): number[] {
+  const points = front.map((i) => Array.from(losses.subarray(i * m, (i + 1) * m)));
+  const reference = Array.from({ length: m }, (_, k) => {
+    const worst = points.reduce((w, p) => Math.max(w, p[k]!), -Infinity);
+    return Math.max(1.1 * worst, 0.9 * worst) || 1e-12;
+  });
+  const chosen: Point[] = [];
+  const left = front.map((_, i) => i);
+  const result: number[] = [];
+  while (result.length < size) {
+    let best = 0, bestVolume = -1;
+    for (let j = 0; j < left.length; j++) {
+      const v = volumeOf([...chosen, points[left[j]!]!].filter((p) => p.every((x, k) => x < reference[k]!)), reference);
+      if (v > bestVolume) { bestVolume = v; best = j; }
+    }
+    const [index] = left.splice(best, 1);
+    chosen.push(points[index!]!);
+    result.push(front[index!]!);
+  }
+  return result;
 }
 
 function volumeOf(points: readonly Point[], reference: Point): number {

@@ -1,10 +1,9 @@
 // Hypervolumes of fronts worked out by hand, against inclusion–exclusion, and of spheres.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hypervolume, hypervolumeContributions } from "./hypervolume.ts";
-import { hypervolumeHistory } from "./hypervolume-history.ts";
-import { studyOf, trialOf } from "./study.fixture.ts";
-import { dominates, nonDominatedRanks, paretoFront } from "./pareto.ts";
+import { hypervolume, hypervolumeContributions, nondominatedPrefix } from "./hypervolume.ts";
+import { hypervolumeHistory } from "../analysis/hypervolume-history.ts";
+import { studyOf, trialOf } from "../analysis/study.fixture.ts";
 
 /** Volume of the union of boxes by inclusion and exclusion. */
 function unionVolume(points: readonly (readonly number[])[], reference: readonly number[]): number {
@@ -70,19 +69,17 @@ test("unusable points are refused", () => {
   expect(hypervolume([[Number.NEGATIVE_INFINITY, 1]], [2, 2])).toBe(Number.POSITIVE_INFINITY);
 });
 
-test("the Pareto front is what nothing dominates; ranks peel it off", () => {
-  fc.assert(fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 })), { maxLength: 25 }), (points) => {
-    const expected = points.map((_, i) => i).filter((i) => !points.some((other) => dominates(other, points[i]!)));
-    expect(paretoFront(points)).toEqual(expected);
-    const ranks = nonDominatedRanks(points);
-    for (const [i, a] of points.entries()) for (const [j, b] of points.entries()) if (dominates(a, b)) expect(ranks[i]!).toBeLessThan(ranks[j]!);
-  }));
-});
-
 test("the history of a study's hypervolume minds directions and feasibility", () => {
   const trials = [[1, 1], [2, 3], [3, 2], [1, 9], [0, 5]].map((values, i) => trialOf(i, { values, constraints: { c: i === 3 ? 1 : 0 } }));
   // minimise f0, maximise f1, reference (4, 0): boxes 3×1, then 2×3, 1×2 (dominated), infeasible, 4×5
   const study = studyOf(trials, ["minimize", "maximize"]);
   expect([...hypervolumeHistory(study, [4, 0])]).toEqual([3, 7, 7, 7, 20]);
   expect(() => hypervolumeHistory(study, [4])).toThrow(/1 values; study "fixture" has 2/);
+});
+
+test("the best n take whole fronts first and spread over the last", () => {
+  const losses = Float64Array.of(0, 10, 5, 5, 5.1, 4.95, 10, 0, 11, 11);
+  expect(nondominatedPrefix(losses, 2, 4)).toEqual([0, 1, 2, 3]);
+  expect(nondominatedPrefix(losses, 2, 1)).toHaveLength(1);
+  expect(nondominatedPrefix(losses, 2, 2).some((i) => i === 1 || i === 2)).toBe(true);
 });
