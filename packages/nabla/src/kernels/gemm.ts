@@ -3,7 +3,7 @@
 import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel } from "./kernel.ts";
-import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel } from "./microkernel.ts";
+import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel, tileRows } from "./microkernel.ts";
 import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
 import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
@@ -23,23 +23,34 @@ export interface Blocking {
 
 export const defaultBlocking: Blocking = { kc: 384, nc: 1024, mc: 132, unpackedColumns: 1024 };
 
-/** One direction of C cut into pieces: `big` until `bigCount`, then one less (rows), or `big` and a narrower last (columns). */
+/** The rows of C cut into `count` tiles: `bigCount` of `big` rows, then those of `small`. */
 interface Tiling {
   readonly count: number;
   readonly big: number;
   readonly bigCount: number;
+  readonly small: number;
 }
 
-/** ceil(extent / most) pieces of two heights as even as possible. */
-function evenTiles(extent: number, most: number): Tiling {
-  const count = Math.ceil(extent / most);
-  const big = Math.ceil(extent / count);
-  return { count, big, bigCount: extent - count * (big - 1) };
+/** Rows of a tile whose accumulators hide the latency of the multiply-add: fewer take as long. */
+const latencyRows = 4;
+/** What a short last tile may cost: its code is smaller, and products of other shapes more often share it. */
+const shortTileCost = 1.04;
+
+/** Tiles of `most` rows and a shorter last one; of two heights as even as possible where that is clearly faster. */
+function rowTiles(rows: number, most: number): Tiling {
+  const count = Math.ceil(rows / most);
+  const big = Math.ceil(rows / count);
+  const even: Tiling = { count, big, bigCount: rows - count * (big - 1), small: big - 1 };
+  const whole = Math.floor(rows / most);
+  const full: Tiling = { count, big: most, bigCount: whole, small: rows % most };
+  const time = ({ big: high, bigCount, small }: Tiling): number =>
+    bigCount * Math.max(latencyRows, high) + (count - bigCount) * Math.max(latencyRows, small);
+  return whole > 0 && time(full) <= shortTileCost * time(even) ? full : even;
 }
 
 /** First row of tile `index`. */
-function rowOf({ count, big, bigCount }: Tiling, index: Expr): Expr {
-  return count === bigCount ? mul(index, big) : add(mul(index, big - 1), smaller(index, bigCount));
+function rowOf({ count, big, bigCount, small }: Tiling, index: Expr): Expr {
+  return count === bigCount ? mul(index, big) : add(mul(index, small), mul(smaller(index, bigCount), big - small));
 }
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
@@ -103,7 +114,7 @@ class Plan {
     this.b = plainMatrix(kernel.b, kernel, 0);
     this.batchSize = sizeOf(kernel.batch);
 
-    this.rows = evenTiles(m, 6);
+    this.rows = rowTiles(m, tileRows);
     const panelKind = { lanes, pairs: target.tileColumns > 2 * target.lanes };
     this.vectors = panelVectors(n, vectorsOf(this.rows.big, target), panelKind);
     this.dot = m <= dotRows && this.a?.kStride === this.bytes && this.b?.kStride === this.bytes && this.b.layout === "k";
@@ -329,14 +340,14 @@ class GemmWriter {
       const source = add(origin, mul(ahead, laneStride));
       f.call(packStrips(plan.precision, layout, rows, rows), source, target, kc, sub(to, from), i32(laneStride), i32(kStride));
     };
-    const { count, big, bigCount } = plan.rows;
+    const { count, big, bigCount, small } = plan.rows;
     if (count === bigCount) {
       pack(start, end, big);
       return;
     }
     const middle = f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
     pack(start, middle, big);
-    pack(middle, end, big - 1);
+    pack(middle, end, small);
   }
 
   /** One block of A against one block of B: strip by strip, each finished by the epilogue while it is in cache. */
@@ -353,7 +364,7 @@ class GemmWriter {
         plan.dot ? this.dotStrip(operands, rows, strip, rowC, panels) : this.multiplyStrip(operands, rows, strip, rowC, panels, depth);
       const big = binary("lt", tile, i32(tiling.bigCount));
       if (tiling.count === tiling.bigCount) multiply(tiling.big);
-      else f.if(big, () => multiply(tiling.big), () => multiply(tiling.big - 1));
+      else f.if(big, () => multiply(tiling.big), () => multiply(tiling.small));
       if (epilogue === undefined) return;
       const finish = (): void => {
         const first = mul(panels[0], plan.panelWidth);

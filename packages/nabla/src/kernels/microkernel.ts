@@ -30,7 +30,11 @@ export function shared(name: string, make: (name: string) => IrFunction): IrFunc
   return fn;
 }
 
-const unroll = 4;
+/** Rows of a full tile. */
+export const tileRows = 6;
+
+/** Steps of k in one turn of the loop: full tiles do the work, the others should be short. */
+const unrolling = (rows: number): number => (rows === tileRows ? 8 : 2);
 
 /**
  * C[rows, vectors·lanes] ← (accumulate ≠ 0 ? C : 0) + A·B over kc steps.
@@ -50,7 +54,8 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
     const aStride = f.parameter("aStride");
     const bStride = f.parameter("bStride");
 
-    // Only packed strips advance by a constant, which then becomes an immediate of the unrolled loads.
+    // V8 computes base + offset of every loadSplat apart (a plain load has it for free), and once for all of a turn that are equal.
+    // So the offsets of A repeat: by row where the pointer moves at each step, by step where every row has its pointer.
     const pointersA = Array.from({ length: layoutA === "rows" ? rows : 1 }, (_, row) => f.variable(`a${row}`, add(a, mul(aStride, row))));
     const pointerB = f.variable("b0", b);
     const tile: Local[][] = Array.from({ length: rows }, (_, row) =>
@@ -58,10 +63,9 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
     );
     const elementA = (row: number, step: number): Expr => {
       switch (layoutA) {
-        case "packed":
-          return loadSplat(cell, get(pointersA[0]!), (step * rows + row) * bytes, lanes);
         case "rows":
           return loadSplat(cell, get(pointersA[row]!), step * bytes, lanes);
+        case "packed":
         case "columns":
           return loadSplat(cell, get(pointersA[0]!), row * bytes, lanes);
       }
@@ -75,12 +79,13 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
           const element = f.let(`a_${row}`, elementA(row, step));
           rowC.forEach((accumulator, vector) => f.set(accumulator, madd(element, rowB[vector]!, get(accumulator))));
         });
-        if (layoutA === "columns") f.set(pointersA[0]!, add(get(pointersA[0]!), aStride));
+        if (layoutA !== "rows") f.set(pointersA[0]!, add(get(pointersA[0]!), layoutA === "packed" ? rows * bytes : aStride));
         if (layoutB === "rows") f.set(pointerB, add(get(pointerB), bStride));
       }
-      if (layoutA !== "columns") for (const pointer of pointersA) f.set(pointer, add(get(pointer), steps * bytes * (layoutA === "packed" ? rows : 1)));
+      if (layoutA === "rows") for (const pointer of pointersA) f.set(pointer, add(get(pointer), steps * bytes));
       if (layoutB === "packed") f.set(pointerB, add(get(pointerB), steps * vectors * vectorBytes));
     };
+    const unroll = unrolling(rows);
     const whole = f.let("whole", binary("and", kc, -unroll));
     f.loop("k", 0, whole, unroll, () => multiply(unroll));
     f.loop("k", whole, kc, 1, () => multiply(1));
