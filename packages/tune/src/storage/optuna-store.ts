@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import type { Direction } from "../study/contract.ts";
 import { StorageCorruptError, StorageError, StorageVersionError, StudyError } from "../study/errors.ts";
-import type { CreateEvent, StudyEvent } from "../study/events.ts";
+import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../study/events.ts";
 import { MANUAL } from "../study/master.ts";
 import { StudyState } from "../study/state.ts";
 import type { Distribution } from "../space/distribution.ts";
@@ -84,7 +84,8 @@ export class OptunaStorage implements Storage {
         await connection.all("INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)", [direction.toUpperCase(), study, objective]);
       }
       const attributes: Statement[] = [
-        studyAttribute("system", study, "study:metric_names", event.metricNames),
+        // With names, Optuna's tables have a column "values_<name>" instead of "value": only where they say something.
+        ...(event.metricNames.join() === defaultMetricNames(event.directions.length).join() ? [] : [studyAttribute("system", study, "study:metric_names", event.metricNames)]),
         studyAttribute("system", study, "nabla:seed", event.seed),
         studyAttribute("system", study, "nabla:noisy", event.noisy),
       ];
@@ -196,7 +197,7 @@ class OptunaStore implements StudyStore {
     state.apply({
       type: "create", name: row.study_name,
       directions: directions.map(({ direction }): Direction => (direction === "MAXIMIZE" ? "maximize" : "minimize")),
-      metricNames: Array.isArray(names) && names.length === directions.length ? names.map(String) : directions.length === 1 ? ["value"] : directions.map((_, i) => `value${i}`),
+      metricNames: Array.isArray(names) && names.length === directions.length ? names.map(String) : defaultMetricNames(directions.length),
       seed: typeof seed === "number" ? seed : study,
       noisy: attributes.get("nabla:noisy") === true,
     });

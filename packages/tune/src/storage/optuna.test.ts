@@ -1,6 +1,5 @@
-// Databases as Optuna leaves them, and databases as Optuna must find them, row by row. When Python has Optuna, it
-// opens a study written here and goes on with it.
-import { execFileSync } from "node:child_process";
+// Databases as Optuna leaves them, and databases as Optuna must find them, row by row; what needs no Python.
+// Optuna itself opens our studies in optuna-roundtrip.test.ts.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -145,40 +144,3 @@ test("older distributions and times", () => {
   expect(parseTime(formatTime(1_234_567_890_123), true)).toBe(1_234_567_890_123);
   expect(parseTime("2026-01-02 03:04:05", false)).toBe(new Date(2026, 0, 2, 3, 4, 5).getTime());
 });
-
-const python = hasOptuna();
-if (!python) process.stderr.write("Optuna interoperation: the round trip through Python is skipped; `python3 -c \"import optuna\"` does not work here.\n");
-
-test.runIf(python)("Optuna opens our study, goes on with it, and we read it back", async () => {
-  const objective = (trial: Parameters<Parameters<typeof study.optimize>[0]>[0]): number => {
-    trial.choice("kind", ["a", null, Number.NaN]);
-    return trial.float("x", 0, 1) + trial.int("n", 1, 8, { log: true });
-  };
-  const study = await createStudy({ storage: `sqlite:${path}`, name: "both", seed: 1, sampler });
-  await study.optimize(objective, { trials: 5 });
-  await study.close();
-  const program = `
-import optuna
-study = optuna.load_study(study_name="both", storage="sqlite:///${path}", sampler=optuna.samplers.RandomSampler(seed=1))
-assert len(study.trials) == 5, study.trials
-def objective(t):
-    t.suggest_categorical("kind", ["a", None, float("nan")])
-    return t.suggest_float("x", 0, 1) + t.suggest_int("n", 1, 8, log=True)
-study.optimize(objective, n_trials=3)
-print(study.best_value)
-`;
-  const best = Number(execFileSync("python3", ["-c", program], { encoding: "utf8" }).trim());
-  const again = await loadStudy({ storage: `sqlite:${path}`, sampler });
-  expect(again.trials("COMPLETE")).toHaveLength(8);
-  expect(again.best!.values![0]).toBe(best);
-  await again.close();
-}, 60_000);
-
-function hasOptuna(): boolean {
-  try {
-    execFileSync("python3", ["-c", "import optuna"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -57,6 +57,11 @@ export type StudyEvent =
   | CreateEvent | DeclareEvent | EnqueueEvent | AskEvent | ClaimEvent | ParametersEvent | ReportEvent | ConstraintEvent
   | AttributeEvent | NoteEvent | FinishEvent | PauseEvent | RequeueEvent | LateEvent;
 
+/** What objectives are called that were given no names. */
+export function defaultMetricNames(objectives: number): readonly string[] {
+  return objectives === 1 ? ["value"] : Array.from({ length: objectives }, (_, i) => `value${i}`);
+}
+
 /** Internal values in their JSON form. */
 export function toJsonInternal(value: Internal): JsonInternal {
   return typeof value === "number" ? value : Array.from(value);

@@ -10,6 +10,7 @@ import { MedianPruner } from "../pruners/percentile.ts";
 import { AutoSampler } from "../samplers/auto.ts";
 import { TrialState, type Direction, type FrozenTrial, type Json, type Sampler, type Scheduler, type StudyView } from "./contract.ts";
 import { StudyError, TrialStateError } from "./errors.ts";
+import { defaultMetricNames } from "./events.ts";
 import { Master, MANUAL, type Outcome } from "./master.ts";
 import { runLoop, type Executor } from "./optimize.ts";
 import type { LateResult } from "./state.ts";
@@ -81,7 +82,7 @@ export async function createStudy<T = Parameters>(options: CreateStudyOptions<T>
   const { name = "study", seed = crypto.getRandomValues(new Uint32Array(1))[0]!, noisy = false } = options;
   if (name === "") throw new StudyError("a study needs a name that is not empty.");
   if (!Number.isSafeInteger(seed) || seed < 0) throw new StudyError(`the seed must be an integer in [0, 2^53), not ${seed}.`);
-  const metricNames = options.metricNames ?? (directions.length === 1 ? ["value"] : directions.map((_, i) => `value${i}`));
+  const metricNames = options.metricNames ?? defaultMetricNames(directions.length);
   if (metricNames.length !== directions.length || new Set(metricNames).size !== metricNames.length) {
     throw new StudyError(`${directions.length} objectives need as many different names, not ${JSON.stringify(metricNames)}.`);
   }
