@@ -156,7 +156,7 @@ test("nothing to sum is zero, and nothing to write has no units", () => {
 });
 
 test("several blocks of every direction", () => {
-  const small: Blocking = { kc: 16, nc: 32, mc: 12, unpackedColumns: 20 };
+  const small: Blocking = { kc: 16, nc: 32, mc: 12 };
   check({ type: "float32", m: 50, n: 110, k: 41, a: [41, 1], b: [110, 1] }, wide, small);
   check({ type: "float32", m: 50, n: 17, k: 41, a: [1, 50], b: [1, 41] }, wide, small);
   check({ type: "float32", m: 11, n: 100, k: 41, a: [41, 1], b: [100, 1] }, wide, small);

@@ -1,6 +1,6 @@
 // Matrix products: blocks of A and B are packed so that the micro-kernel streams them from cache (Goto and van de Geijn 2008).
 // Generated for one static shape; a unit of work is one strip of rows or one panel of columns, so any split gives the same bits.
-import { FunctionBuilder, add, binary, cellBytes, divideBy, i32, load, mul, select, smaller, sub } from "./build.ts";
+import { FunctionBuilder, add, binary, cellBytes, divideBy, get, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel } from "./kernel.ts";
 import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel, tileRows } from "./microkernel.ts";
@@ -9,19 +9,20 @@ import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./op
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { packSlack, packStrips } from "./pack.ts";
 
-/** Sizes of the blocks, chosen for caches of 32 KiB (L1) and 512 KiB (L2). */
+/** Sizes of the blocks, chosen for caches of 32 KiB (L1) and 512 KiB (L2), of which another thread may use half. */
 export interface Blocking {
-  /** Steps of k in one pass: a strip of A stays in L1. */
+  /** Steps of k in one pass: a panel of B stays in L1. */
   readonly kc: number;
-  /** Columns of the packed block of B, which streams through the cache for each strip of A. */
+  /** Columns of the packed block of B. */
   readonly nc: number;
-  /** Rows of the packed block of A, which stays in L2. */
+  /** Rows of the packed block of A, which stays in L2 while the panels of B pass. */
   readonly mc: number;
-  /** Up to this many columns A is read in place where its rows are contiguous. */
-  readonly unpackedColumns: number;
 }
 
-export const defaultBlocking: Blocking = { kc: 384, nc: 1024, mc: 132, unpackedColumns: 1024 };
+export const defaultBlocking: Blocking = { kc: 256, nc: 1024, mc: 66 };
+
+/** Up to this many columns it does not pay to pack A where its rows or columns are contiguous. */
+const unpackedColumns = 64;
 
 /** The rows of C cut into `count` tiles: `bigCount` of `big` rows, then those of `small`. */
 interface Tiling {
@@ -123,7 +124,7 @@ class Plan {
     const rest = n % this.panelWidth;
     this.edge = rest === 0 ? undefined : { columns: rest, vectors: panelVectors(rest, this.vectors, panelKind) };
 
-    this.layoutA = this.dot ? "rows" : layoutOfA(this.a, n, blocking);
+    this.layoutA = this.dot ? "rows" : layoutOfA(this.a, n);
     this.layoutB = this.dot || (this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles) ? "rows" : "packed";
     this.splitRows = this.rowsAreBetterUnits();
 
@@ -185,15 +186,9 @@ class Plan {
   }
 }
 
-/** A transposed is read in place only for few columns: its k lie far apart. */
-const unpackedTransposedColumns = 64;
-/** Rows this many bytes apart (or a multiple) fall into the same sets of the L1 cache and evict each other. */
-const conflictingStride = 4096;
-
-function layoutOfA(a: PlainMatrix | undefined, n: number, { unpackedColumns }: Blocking): LayoutA {
-  if (a?.layout === "lanes") return n > unpackedTransposedColumns ? "packed" : "columns";
-  if (a?.layout !== "k" || n > unpackedColumns) return "packed";
-  return n > unpackedTransposedColumns && a.laneStride % conflictingStride === 0 ? "packed" : "rows";
+function layoutOfA(a: PlainMatrix | undefined, n: number): LayoutA {
+  if (a === undefined || n > unpackedColumns) return "packed";
+  return a.layout === "lanes" ? "columns" : a.layout === "k" ? "rows" : "packed";
 }
 
 /** True for the epilogue that stores the product where it already is. */
@@ -320,7 +315,7 @@ class GemmWriter {
     }
   }
 
-  private packA({ a, batch }: Operands, [start, end]: Range, firstRow: Expr, { k0, kc }: Depth): void {
+  private packA({ a, batch }: Operands, { tiles: [start, end], middle, firstRow }: BlockA, { k0, kc }: Depth): void {
     const { f, plan, computedA } = this;
     let matrix: Matrix;
     let origin: Expr;
@@ -341,49 +336,55 @@ class GemmWriter {
       f.call(packStrips(plan.precision, layout, rows, rows), source, target, kc, sub(to, from), i32(laneStride), i32(kStride));
     };
     const { count, big, bigCount, small } = plan.rows;
-    if (count === bigCount) {
-      pack(start, end, big);
-      return;
-    }
-    const middle = f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
     pack(start, middle, big);
-    pack(middle, end, small);
+    if (count !== bigCount) pack(middle, end, small);
   }
 
-  /** One block of A against one block of B: strip by strip, each finished by the epilogue while it is in cache. */
-  private multiplyBlock(operands: Operands, [start, end]: Range, panels: Range, depth: Depth): void {
-    const { f, plan, epilogue } = this;
-    const { rows: tiling, kernel, bytes } = plan;
-    const firstRow = f.let("firstRow", rowOf(tiling, start));
-    if (plan.layoutA === "packed") this.packA(operands, [start, end], firstRow, depth);
-    f.loop("tile", start, end, 1, (tile) => {
-      const row = f.let("row", rowOf(tiling, tile));
-      const strip = f.let("strip", this.stripA(operands, row, firstRow, depth));
-      const rowC = f.let("rowC", add(operands.c, mul(row, kernel.n * bytes)));
-      const multiply = (rows: number): void =>
-        plan.dot ? this.dotStrip(operands, rows, strip, rowC, panels) : this.multiplyStrip(operands, rows, strip, rowC, panels, depth);
-      const big = binary("lt", tile, i32(tiling.bigCount));
-      if (tiling.count === tiling.bigCount) multiply(tiling.big);
-      else f.if(big, () => multiply(tiling.big), () => multiply(tiling.small));
-      if (epilogue === undefined) return;
-      const finish = (): void => {
-        const first = mul(panels[0], plan.panelWidth);
-        epilogue.emit({
-          batch: operands.batch,
-          rows: [row, f.let("endRow", rowOf(tiling, add(tile, 1)))],
-          columns: [first, f.let("endColumn", smaller(mul(panels[1], plan.panelWidth), kernel.n))],
-          accumulator: { address: add(rowC, mul(first, bytes)), rowBytes: kernel.n * bytes },
-        });
-      };
-      if (depth.last === undefined) finish();
-      else f.if(depth.last, finish);
+  /** One block of A against one block of B, panel by panel: a panel stays in L1 while the strips of A pass. Then the epilogue. */
+  private multiplyBlock(operands: Operands, tiles: Range, panels: Range, depth: Depth): void {
+    const { f, plan } = this;
+    const [start, end] = tiles;
+    const { count, bigCount } = plan.rows;
+    const middle = count === bigCount ? end : f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
+    const block: BlockA = { tiles, middle, firstRow: f.let("firstRow", rowOf(plan.rows, start)) };
+    if (plan.layoutA === "packed") this.packA(operands, block, depth);
+    if (plan.dot) this.strips(operands, block, depth, (rows, strip, rowC) => this.dotStrip(operands, rows, strip, rowC, panels));
+    else this.multiplyPanels(operands, block, panels, depth);
+    if (this.epilogue === undefined) return;
+    const finish = (): void => this.finishBlock(operands, tiles, panels);
+    if (depth.last === undefined) finish();
+    else f.if(depth.last, finish);
+  }
+
+  /** Runs `body` for each strip of a block with its rows, the address of its A and that of its first row of C. */
+  private strips({ a, c }: Operands, { tiles: [start, end], middle, firstRow }: BlockA, { k0, kc }: Depth, body: (rows: number, strip: Expr, rowC: Expr) => void): void {
+    const { f, plan } = this;
+    const { bytes, kernel, layoutA } = plan;
+    const { count, big, bigCount, small } = plan.rows;
+    const inPlace = (): Expr => add(add(a, mul(firstRow, plan.a!.laneStride)), mul(k0, plan.a!.kStride));
+    const strip = f.variable("strip", layoutA === "packed" ? this.scratch : inPlace());
+    const rowC = f.variable("rowC", add(c, mul(firstRow, kernel.n * bytes)));
+    const run = (from: Expr, to: Expr, rows: number): void =>
+      f.loop("tile", from, to, 1, () => {
+        body(rows, get(strip), get(rowC));
+        f.set(strip, add(get(strip), layoutA === "packed" ? mul(kc, rows * bytes) : rows * plan.a!.laneStride));
+        f.set(rowC, add(get(rowC), rows * kernel.n * bytes));
+      });
+    run(start, middle, big);
+    if (count !== bigCount) run(middle, end, small);
+  }
+
+  private finishBlock({ batch, c }: Operands, [start, end]: Range, panels: Range): void {
+    const { f, plan } = this;
+    const { kernel, bytes } = plan;
+    const rows = [f.let("firstRow", rowOf(plan.rows, start)), f.let("endRow", rowOf(plan.rows, end))] as const;
+    const first = mul(panels[0], plan.panelWidth);
+    this.epilogue!.emit({
+      batch,
+      rows,
+      columns: [first, f.let("endColumn", smaller(mul(panels[1], plan.panelWidth), kernel.n))],
+      accumulator: { address: f.let("block", add(add(c, mul(rows[0], kernel.n * bytes)), mul(first, bytes))), rowBytes: kernel.n * bytes },
     });
-  }
-
-  private stripA({ a }: Operands, row: Expr, firstRow: Expr, { k0, kc }: Depth): Expr {
-    const { plan } = this;
-    if (plan.layoutA === "packed") return add(this.scratch, mul(mul(sub(row, firstRow), kc), plan.bytes));
-    return add(add(a, mul(row, plan.a!.laneStride)), mul(k0, plan.a!.kStride));
   }
 
   private dotStrip({ b }: Operands, rows: number, strip: Expr, rowC: Expr, [start, end]: Range): void {
@@ -399,36 +400,40 @@ class GemmWriter {
     if (edge !== undefined) f.if(binary("gt", end, i32(fullPanels)), () => dots(i32(fullPanels), edge.columns));
   }
 
-  private multiplyStrip({ b }: Operands, rows: number, strip: Expr, rowC: Expr, [start, end]: Range, { k0, kc, last }: Depth): void {
+  private multiplyPanels(operands: Operands, block: BlockA, [start, end]: Range, depth: Depth): void {
     const { f, plan } = this;
-    const { edge, layoutA, layoutB, precision, panelWidth, bytes, fullPanels } = plan;
+    const { edge, layoutA, layoutB, precision, panelWidth, bytes, fullPanels, kernel } = plan;
+    const { k0, kc, last } = depth;
     const accumulate = last === undefined ? i32(0) : k0;
-    const rowBytes = i32(plan.kernel.n * bytes);
+    const rowBytes = i32(kernel.n * bytes);
     const strideA = i32(layoutA === "rows" ? plan.a!.laneStride : layoutA === "columns" ? plan.a!.kStride : 0);
     const strideB = i32(layoutB === "rows" ? plan.b!.kStride : 0);
     const packed = (panel: Expr): Expr => add(add(this.scratch, plan.scratch.b), mul(mul(sub(panel, start), kc), panelWidth * bytes));
     if (fullPanels > 0) {
-      const micro = microKernel(precision, rows, plan.vectors, layoutA, layoutB);
       f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => {
-        const c = add(rowC, mul(panel, panelWidth * bytes));
-        const from = layoutB === "packed" ? packed(panel) : add(add(b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
-        f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, strideB);
+        const inPlace = (): Expr => add(add(operands.b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
+        const from = f.let("panelB", layoutB === "packed" ? packed(panel) : inPlace());
+        const column = f.let("column", mul(panel, panelWidth * bytes));
+        this.strips(operands, block, depth, (rows, strip, rowC) =>
+          f.call(microKernel(precision, rows, plan.vectors, layoutA, layoutB), strip, from, add(rowC, column), rowBytes, kc, accumulate, strideA, strideB));
       });
     }
     if (edge === undefined) return;
     const { columns, vectors } = edge;
     const padded = vectors * precision.lanes;
-    const micro = microKernel(precision, rows, vectors, layoutA, "packed");
     f.if(binary("gt", end, i32(fullPanels)), () => {
-      const from = packed(i32(fullPanels));
-      const c = add(rowC, fullPanels * panelWidth * bytes);
-      if (columns === padded) {
-        f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, i32(0));
-        return;
-      }
-      const tile = add(this.scratch, plan.scratch.tile);
-      f.call(micro, strip, from, tile, i32(padded * bytes), kc, i32(0), strideA, i32(0));
-      f.call(copyTile(precision, rows, columns, padded), tile, c, rowBytes, accumulate);
+      const from = f.let("panelB", packed(i32(fullPanels)));
+      this.strips(operands, block, depth, (rows, strip, rowC) => {
+        const micro = microKernel(precision, rows, vectors, layoutA, "packed");
+        const c = add(rowC, fullPanels * panelWidth * bytes);
+        if (columns === padded) {
+          f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, i32(0));
+          return;
+        }
+        const tile = add(this.scratch, plan.scratch.tile);
+        f.call(micro, strip, from, tile, i32(padded * bytes), kc, i32(0), strideA, i32(0));
+        f.call(copyTile(precision, rows, columns, padded), tile, c, rowBytes, accumulate);
+      });
     });
   }
 }
@@ -443,14 +448,19 @@ interface Operands {
   readonly c: Expr;
 }
 
+/** Tiles [start, middle) of the larger height and [middle, end) of the smaller, from row `firstRow` on. */
+interface BlockA {
+  readonly tiles: Range;
+  readonly middle: Expr;
+  readonly firstRow: Expr;
+}
+
 /** A block of k: [k0, k0 + kc). `last` says whether it ends the product; undefined where there is only one. */
 interface Depth {
   readonly k0: Expr;
   readonly kc: Expr;
   readonly last: Expr | undefined;
 }
-
-const emptyEntry: IrFunction = { name: "gemm", parameters: ["args", "start", "end", "scratch"].map((name) => ({ kind: "i32", lanes: 1, name })), body: [] };
 
 /** Lowers a product for `target`; `blocking` is for measuring. */
 export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking = defaultBlocking): LoweredKernel {
@@ -459,7 +469,6 @@ export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking
     for (const name of ["args", "start", "end", "scratch"]) f.parameter(name);
     return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
   }
-  if (sizeOf(kernel.batch) * kernel.m * kernel.n === 0) return { entry: emptyEntry, units: 0, cost: 0, scratchBytes: 0 };
   const plan = new Plan(kernel, target, blocking);
   return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, scratchBytes: plan.scratch.bytes };
 }
