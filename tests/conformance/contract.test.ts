@@ -12,7 +12,7 @@ import { vmap } from "../../packages/nabla/src/transform/batch.ts";
 import { expectClose, placeholder, widened } from "./run.ts";
 
 const names = Object.keys(rules) as OpName[];
-const takesAnything: readonly OpName[] = ["cast", "stopGradient"];
+const takesAnything: readonly OpName[] = ["cast", "stopGradient", "after"];
 
 describe("contract", () => {
   // A source has no value of its own, so it has nothing to sample.

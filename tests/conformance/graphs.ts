@@ -7,6 +7,7 @@ import type { GraphNode } from "../../packages/nabla/src/ops/graph.ts";
 import type { HostValue } from "../../packages/nabla/src/ops/rule.ts";
 import { host } from "../../packages/nabla/src/ops/sample.ts";
 import { sameShape, type Shape, sizeOf } from "../../packages/nabla/src/ops/shape.ts";
+import { checkpoint } from "../../packages/nabla/src/transform/checkpoint.ts";
 import { vjp } from "../../packages/nabla/src/transform/reverse.ts";
 import { placeholder } from "./run.ts";
 
@@ -168,6 +169,12 @@ const moves: readonly (readonly [string, (b: GraphBuilder) => Value | undefined]
   ["sigmoid", unary(ops.sigmoid, isFloat, (_, node) => inexact(node))],
   ["logicalNot", unary(ops.logicalNot, isBool, same)],
   ["stopGradient", unary(ops.stopGradient, () => true, same)],
+  ["after", (b) => {
+    const x = b.take(() => true);
+    const other = b.take(() => true);
+    return x && other && same(x, ops.after(x.node, [other.node]));
+  }],
+  ["checkpoint", unary(checkpoint((x: GraphNode) => ops.mul(ops.tanh(x), ops.sin(ops.add(x, one(x))))), isFloat, (_, node) => inexact(node))],
   ["cast", (b) => {
     const x = b.take(exact);
     const dtype = leafDTypes[b.pick(leafDTypes.length)]!;

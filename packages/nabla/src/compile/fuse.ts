@@ -39,6 +39,8 @@ function keepsPlace(node: GraphNode, input: GraphNode): boolean {
     case "reshape":
     case "broadcast":
       return sameShape(node.shape.filter(isExtended), input.shape.filter(isExtended));
+    case "after":
+      return input === node.inputs[0];
     case "transpose":
     case "slice":
     case "gather":

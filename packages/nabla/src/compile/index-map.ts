@@ -96,10 +96,10 @@ export function isAffineReshape(input: Shape, output: Shape): boolean {
 }
 
 /** A node that only moves elements, one input element for each output element. */
-export type MovementNode = Extract<AnyNode, { op: "reshape" | "transpose" | "broadcast" | "slice" }>;
+export type MovementNode = Extract<AnyNode, { op: "reshape" | "transpose" | "broadcast" | "slice" | "after" }>;
 
 export function isMovement(node: GraphNode): boolean {
-  return node.op === "reshape" || node.op === "transpose" || node.op === "broadcast" || node.op === "slice";
+  return node.op === "reshape" || node.op === "transpose" || node.op === "broadcast" || node.op === "slice" || node.op === "after";
 }
 
 /** The map of a movement's input from the map of its output; undefined for a reshape that needs division. */
@@ -120,6 +120,8 @@ export function inputMap(node: MovementNode, map: IndexMap, rank: number): Index
         const step = node.params.step[axis]!;
         return { offset: node.params.begin[axis]! + step * offset, strides: strides.map((stride) => stride * step) };
       });
+    case "after":
+      return map;
     case "reshape":
       return reshapeMap(input.shape, node.shape, map, rank);
   }

@@ -3,7 +3,7 @@
 import type { Program, ProgramBuffer } from "../devices/device.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { bytesPerElement } from "../ops/dtype.ts";
-import { GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { dependencies, GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, sizeOf } from "../ops/shape.ts";
 import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
 import { isMovement } from "./index-map.ts";
@@ -109,7 +109,7 @@ function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, n
   const roots = order.filter((node) => stored.has(node));
   const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
   const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
-  for (const node of order) for (const input of node.inputs) consumers.get(input)!.push(node);
+  for (const node of order) for (const input of dependencies(node)) consumers.get(input)!.push(node);
   return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, consumers, together: new Map() };
 }
 

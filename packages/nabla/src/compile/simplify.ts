@@ -1,8 +1,9 @@
 // Simplification: the graph rebuilt bottom-up, equal expressions once, and what costs nothing removed.
 // The result is detached from the tensors it came from.
 import { type DType, isFloating } from "../ops/dtype.ts";
-import { type AnyNode, type Aval, GraphNode, type OpName, type OpParams, topologicalOrder } from "../ops/graph.ts";
+import { type AnyNode, type Aval, dependencies, GraphNode, type OpName, type OpParams, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, type Shape, sizeOf } from "../ops/shape.ts";
+import { isMovement } from "./index-map.ts";
 
 /** Rebuilds the graph between `inputs` and `outputs` in its simplest form, on fresh source nodes. */
 export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNode[]): {
@@ -11,8 +12,9 @@ export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNo
   const rewriter = new Rewriter();
   const rebuilt = new Map<GraphNode, GraphNode>(inputs.map((input) => [input, rewriter.leaf(input)]));
   const stop = new Set(inputs);
+  // What an `after` waits for may have no other user, and then it is not there.
   for (const node of topologicalOrder(outputs, stop) as readonly AnyNode[]) {
-    if (!rebuilt.has(node)) rebuilt.set(node, rewriter.rewrite(node, node.inputs.map((input) => rebuilt.get(input)!)));
+    if (!rebuilt.has(node)) rebuilt.set(node, rewriter.rewrite(node, node.inputs.flatMap((input) => rebuilt.get(input) ?? [])));
   }
   return { inputs: inputs.map((input) => rebuilt.get(input)!), outputs: outputs.map((output) => rebuilt.get(output)!) };
 }
@@ -62,6 +64,8 @@ class Rewriter {
         throw new Error("A source that is not an input of the program reached the compiler.");
       case "stopGradient":
         return a;
+      case "after":
+        return this.#after(a, inputs.slice(1));
       case "cast":
         if (a.dtype === node.dtype) return a;
         break;
@@ -113,6 +117,14 @@ class Rewriter {
         return this.#matmul(node, a, b);
     }
     return this.#make(node.op, inputs, node.params, node.shape, node.dtype);
+  }
+
+  /** Movements come last, so that products see transposes. Constants do not wait, and nothing waits for what is there from the start. */
+  #after(x: GraphNode, others: readonly GraphNode[]): GraphNode {
+    if (fillValue(x) !== undefined || x.op === "iota") return x;
+    if (isMovement(x) && x.op !== "after") return this.rewrite(x as AnyNode, [this.#after(x.inputs[0]!, others)]);
+    const later = others.filter((other) => dependencies(origin(other)).length > 0);
+    return later.length === 0 ? x : this.#make("after", [x, ...later], {}, x.shape, x.dtype);
   }
 
   #transpose(input: GraphNode, permutation: readonly number[]): GraphNode {
@@ -206,6 +218,13 @@ function rounded(value: number, dtype: DType): number {
     case "uint8":
       return value & 255;
   }
+}
+
+/** The value that `node` is a view of. */
+function origin(node: GraphNode): GraphNode {
+  let current = node;
+  while (isMovement(current)) current = current.inputs[0]!;
+  return current;
 }
 
 /** The number that fills `node`, if it is a constant behind reshapes and broadcasts. */

@@ -1,6 +1,6 @@
 // Which values get memory: what a kernel cannot compute in passing, and what is dearer to compute twice than to store.
 // Everything else is inlined into the kernels that read it.
-import type { AnyNode, GraphNode, OpName } from "../ops/graph.ts";
+import { type AnyNode, dependencies, type GraphNode, type OpName } from "../ops/graph.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { isAffineReshape, isMovement } from "./index-map.ts";
 
@@ -22,7 +22,7 @@ export function hasOwnKernel(node: GraphNode): boolean {
 /** Rough instructions an element; loads and simple arithmetic are 1. */
 const costs: Partial<Record<OpName, number>> = {
   div: 4, sqrt: 4, exp: 12, log: 12, tanh: 14, sigmoid: 14, pow: 24, sin: 16, cos: 16, randomBits: 110,
-  reshape: 0, transpose: 0, broadcast: 0, slice: 0, constant: 0, stopGradient: 0, iota: 0,
+  reshape: 0, transpose: 0, broadcast: 0, slice: 0, constant: 0, stopGradient: 0, after: 0, iota: 0,
 };
 
 /** A value read by several kernels is stored when computing it again costs more than this. */
@@ -32,10 +32,10 @@ const BROADCAST_COST = 8;
 /** … and is repeated at least this often. */
 const BROADCAST_REPEAT = 4;
 
-/** The node whose row-major elements `node` has: reshapes are free. */
+/** The node whose row-major elements `node` has: reshapes and waiting are free. */
 export function canonical(node: GraphNode): GraphNode {
   let current = node;
-  while (current.op === "reshape" && current.storage === undefined) current = current.inputs[0]!;
+  while ((current.op === "reshape" || current.op === "after") && current.storage === undefined) current = current.inputs[0]!;
   return current;
 }
 
@@ -64,7 +64,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
     const readers = users.get(node)!;
     if (hasOwnKernel(node) || worthStoring(node, readers, cost.get(node)!)) stored.add(node);
     const owners = stored.has(node) ? [node] : readers;
-    for (const input of node.inputs) for (const owner of owners) users.get(input)!.add(owner);
+    for (const input of dependencies(node)) for (const owner of owners) users.get(input)!.add(owner);
     switch (node.op) {
       case "matmul":
         node.inputs.forEach(forceView);
@@ -95,7 +95,7 @@ function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>
       cost.set(node, 1);
     } else {
       let total = costs[node.op] ?? 1;
-      for (const input of node.inputs) total += cost.get(input)!;
+      for (const input of dependencies(node)) total += cost.get(input)!;
       cost.set(node, total);
     }
   }

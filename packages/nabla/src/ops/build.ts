@@ -41,6 +41,8 @@ export const relu = (x: GraphNode): GraphNode<"relu"> => node("relu", [x], {});
 export const logicalNot = (x: GraphNode): GraphNode<"logicalNot"> => node("logicalNot", [x], {});
 /** The same values, through which no derivative passes. */
 export const stopGradient = (x: GraphNode): GraphNode<"stopGradient"> => node("stopGradient", [x], {});
+/** `x`, but what is computed from it waits for `others`, and is kept apart from what is computed from `x` itself. */
+export const after = (x: GraphNode, others: readonly GraphNode[]): GraphNode<"after"> => node("after", [x, ...others], {});
 /** Conversion: to int32 truncates and saturates, to uint8 then keeps the low byte, to bool is ≠ 0. */
 export const cast = (x: GraphNode, dtype: DType): GraphNode<"cast"> => node("cast", [x], { dtype });
 

@@ -27,6 +27,11 @@ export interface OpParams {
   logicalNot: Empty;
   cast: { readonly dtype: DType };
   stopGradient: Empty;
+  /**
+   * inputs (x, ...others): x, but what is computed from it waits for the others, and is kept apart from what is computed from x
+   * itself. Others that are not computed for another reason are not waited for.
+   */
+  after: Empty;
 
   add: Empty;
   sub: Empty;
@@ -88,7 +93,30 @@ export interface Storage {
   version: number;
 }
 
+/** A part of a computation whose values a derivative computes again instead of keeping them, see transform/checkpoint.ts. */
+export interface Segment {
+  /** The segment it lies in. */
+  readonly parent: Segment | undefined;
+}
+
 let nextId = 0;
+let segment: Segment | undefined;
+
+/** The segment that nodes made now belong to. */
+export function currentSegment(): Segment | undefined {
+  return segment;
+}
+
+/** Runs `body`, whose nodes belong to `inside`. */
+export function inSegment<T>(inside: Segment | undefined, body: () => T): T {
+  const outside = segment;
+  segment = inside;
+  try {
+    return body();
+  } finally {
+    segment = outside;
+  }
+}
 
 /** One primitive applied to nodes. Ids grow with creation, so ascending ids are a topological order. */
 export class GraphNode<P extends OpName = OpName> implements Aval {
@@ -104,6 +132,7 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
   storageVersion = 0;
   /** A derivative may still be taken through this node: evaluation keeps its inputs. */
   tracked = false;
+  readonly segment: Segment | undefined = segment;
 
   constructor(op: P, inputs: readonly GraphNode[], params: OpParams[P], aval: Aval) {
     this.op = op;
@@ -118,6 +147,11 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
 /** A node whose `op` discriminates its `params`. */
 export type AnyNode = { [P in OpName]: GraphNode<P> }[OpName];
 
+/** The inputs whose values `node` is made of: all but those it only waits for. */
+export function dependencies(node: GraphNode): readonly GraphNode[] {
+  return node.op === "after" ? node.inputs.slice(0, 1) : node.inputs;
+}
+
 /** Every node that `outputs` depend on, inputs before users; nothing above `leaves` and evaluated nodes is visited. */
 export function topologicalOrder(outputs: readonly GraphNode[], leaves?: ReadonlySet<GraphNode>): GraphNode[] {
   return visit(outputs, (node) => node.storage !== undefined || leaves?.has(node) === true);
@@ -128,6 +162,11 @@ export function derivationOrder(outputs: readonly GraphNode[], leaves?: Readonly
   return visit(outputs, (node) => leaves?.has(node) === true);
 }
 
+/** The nodes that `belong`, as far as `outputs` depend on them through each other, and the others that those read; inputs before users. */
+export function boundedOrder(outputs: readonly GraphNode[], belongs: (node: GraphNode) => boolean): GraphNode[] {
+  return visit(outputs, (node) => !belongs(node));
+}
+
 function visit(outputs: readonly GraphNode[], isLeaf: (node: GraphNode) => boolean): GraphNode[] {
   const seen = new Set<GraphNode>();
   const stack: GraphNode[] = [...outputs];
@@ -135,7 +174,7 @@ function visit(outputs: readonly GraphNode[], isLeaf: (node: GraphNode) => boole
     const node = stack.pop()!;
     if (seen.has(node)) continue;
     seen.add(node);
-    if (!isLeaf(node)) stack.push(...node.inputs);
+    if (!isLeaf(node)) stack.push(...dependencies(node));
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }

@@ -140,6 +140,7 @@ export const infer: { readonly [P in OpName]: Infer<P> } = {
   logicalNot: logical("logicalNot"),
   cast: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   stopGradient: unary("stopGradient", anything),
+  after: ([x]) => like(x!),
 
   add: binary("add", requireNumber),
   sub: binary("sub", requireNumber),

@@ -1,4 +1,5 @@
 // Every primitive's rule. The type is exhaustive: a primitive without a rule does not compile.
+import { afterRule } from "./after.ts";
 import { matmulRule } from "./contraction.ts";
 import * as elementwise from "./elementwise.ts";
 import type { GraphNode, OpName } from "./graph.ts";
@@ -30,6 +31,7 @@ export const rules: { readonly [P in OpName]: Rule<P> } = {
   logicalNot: elementwise.logicalNotRule,
   cast: elementwise.castRule,
   stopGradient: elementwise.stopGradientRule,
+  after: afterRule,
 
   add: elementwise.addRule,
   sub: elementwise.subRule,

@@ -4,7 +4,7 @@ import type { Device } from "../devices/device.ts";
 import { type DType, hostArray, isFloating, type TypedArray } from "../ops/dtype.ts";
 import * as ops from "../ops/build.ts";
 import { LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
-import type { GraphNode } from "../ops/graph.ts";
+import { dependencies, type GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { matmul } from "./contraction.ts";
@@ -38,7 +38,7 @@ export function isTraced(...nodes: readonly GraphNode[]): boolean {
     if (next.storage !== undefined || seen.has(next)) continue;
     if (next.op === "source") return true;
     seen.add(next);
-    stack.push(...next.inputs);
+    stack.push(...dependencies(next));
   }
   return false;
 }

@@ -1,7 +1,8 @@
 // Batching: the graph of one example rewritten for a stack of them, by each primitive's rule.
 import { repeat } from "../ops/build.ts";
-import { type GraphNode, derivationOrder } from "../ops/graph.ts";
+import { dependencies, type GraphNode, derivationOrder, inSegment } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
+import { SegmentCopies } from "./segment.ts";
 
 /**
  * `outputs` with a leading axis of `size`, as functions of `stacked` in place of `inputs`: stacked[i] is inputs[i] with that axis.
@@ -9,12 +10,13 @@ import { ruleOf } from "../ops/registry.ts";
  */
 export function vmap(outputs: readonly GraphNode[], inputs: readonly GraphNode[], stacked: readonly GraphNode[], size: number): GraphNode[] {
   const rewritten = new Map<GraphNode, GraphNode>(inputs.map((input, index) => [input, stacked[index]!]));
+  const segments = new SegmentCopies();
   for (const node of derivationOrder(outputs, new Set(inputs))) {
     if (rewritten.has(node)) continue;
+    if (!dependencies(node).some((input) => rewritten.has(input))) continue;
     const batched = node.inputs.map((input) => rewritten.has(input));
-    if (!batched.includes(true)) continue;
     const operands = node.inputs.map((input) => rewritten.get(input) ?? input);
-    rewritten.set(node, ruleOf(node).batch(operands, batched, node.params, size));
+    inSegment(segments.copyOf(node.segment), () => rewritten.set(node, ruleOf(node).batch(operands, batched, node.params, size)));
   }
   return outputs.map((output) => rewritten.get(output) ?? repeat(output, size));
 }

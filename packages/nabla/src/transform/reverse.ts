@@ -2,8 +2,9 @@
 // The derivative is a graph like any other, so it can be differentiated again.
 import { sumOf } from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { type GraphNode, derivationOrder } from "../ops/graph.ts";
+import { dependencies, derivationOrder, type GraphNode, inSegment, type Segment } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
+import { recompute, unitOf } from "./segment.ts";
 
 /**
  * Cotangents of `inputs` from those of `outputs` (null = zero): the vector-Jacobian product, as nodes.
@@ -21,7 +22,17 @@ export function vjp(
     pending.set(node, sumOf([pending.get(node) ?? null, cotangent])!);
   };
   outputs.forEach((output, index) => accumulate(output, cotangents[index] ?? null));
+  // A segment that one of the inputs lies in is differentiated as it is.
+  const dissolved = new Set(inputs.map((input) => unitOf(input.segment)));
+  const passed = new Set<Segment>();
   for (const node of [...path].reverse()) {
+    const segment = unitOf(node.segment);
+    if (segment !== undefined && !dissolved.has(segment)) {
+      // Its nodes are neighbours in the order: at the last of them all cotangents from outside have arrived.
+      if (!passed.has(segment)) backThrough(segment, path, pending, accumulate);
+      passed.add(segment);
+      continue;
+    }
     const cotangent = pending.get(node);
     const rule = ruleOf(node).vjp;
     if (cotangent === undefined || rule === "none" || !node.inputs.some((input) => path.has(input))) continue;
@@ -31,13 +42,28 @@ export function vjp(
   return inputs.map((input) => pending.get(input) ?? null);
 }
 
+/** Passes the cotangents of what leaves `segment` back to what enters it, through a computation of its own. */
+function backThrough(
+  segment: Segment,
+  path: ReadonlySet<GraphNode>,
+  pending: ReadonlyMap<GraphNode, GraphNode>,
+  accumulate: (node: GraphNode, cotangent: GraphNode | null) => void,
+): void {
+  const leaving = [...pending].filter(([node]) => unitOf(node.segment) === segment);
+  const cotangents = leaving.map(([, cotangent]) => cotangent);
+  const again = recompute(segment, leaving.map(([node]) => node), cotangents);
+  const entering = [...again.entering].filter(([node]) => path.has(node));
+  const parts = inSegment(again.segment, () => vjp(again.outputs, entering.map(([, copy]) => copy), cotangents));
+  entering.forEach(([node], index) => accumulate(node, parts[index]!));
+}
+
 /** The floating nodes between `inputs` and `outputs` that a derivative passes through, inputs before users. */
 function differentiablePath(outputs: readonly GraphNode[], inputs: readonly GraphNode[]): Set<GraphNode> {
   const wanted = new Set(inputs);
   const path = new Set<GraphNode>();
   for (const node of derivationOrder(outputs)) {
     if (!isFloating(node.dtype)) continue;
-    const passes = ruleOf(node).vjp !== "none" && node.inputs.some((input) => path.has(input));
+    const passes = ruleOf(node).vjp !== "none" && dependencies(node).some((input) => path.has(input));
     if (passes || wanted.has(node)) path.add(node);
   }
   return path;

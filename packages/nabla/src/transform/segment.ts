@@ -1,0 +1,57 @@
+// Segments: the parts of a graph that checkpoint() marked, seen from where a transform runs.
+// A derivative computes the values of a segment again, from what enters it, once the cotangents of what leaves it are known.
+import { boundedOrder, currentSegment, GraphNode, inSegment, type Segment } from "../ops/graph.ts";
+import { after } from "../ops/build.ts";
+
+/** Whether the transform runs inside `segment`, so that it is no unit to it. */
+function isOpen(segment: Segment | undefined): boolean {
+  let open = currentSegment();
+  while (open !== undefined && open !== segment) open = open.parent;
+  return open === segment;
+}
+
+/** The outermost segment around `segment`, itself included, that the transform does not run in. */
+export function unitOf(segment: Segment | undefined): Segment | undefined {
+  let unit = segment;
+  if (isOpen(unit)) return undefined;
+  while (!isOpen(unit!.parent)) unit = unit!.parent;
+  return unit;
+}
+
+/** Fresh segments that lie in each other as those they are made for; the outermost lie where the transform runs. */
+export class SegmentCopies {
+  readonly #copies = new Map<Segment, Segment>();
+  readonly #home = currentSegment();
+
+  copyOf(segment: Segment | undefined): Segment | undefined {
+    if (segment === undefined || isOpen(segment)) return this.#home;
+    let copy = this.#copies.get(segment);
+    if (copy === undefined) this.#copies.set(segment, (copy = { parent: this.copyOf(segment.parent) }));
+    return copy;
+  }
+}
+
+/** A segment computed again. */
+export interface Recomputed {
+  readonly segment: Segment;
+  readonly outputs: readonly GraphNode[];
+  /** What enters it, and what stands for that in the repeated computation. */
+  readonly entering: ReadonlyMap<GraphNode, GraphNode>;
+}
+
+/** Computes `outputs` of `segment` again, from what enters it, once `cotangents` are known. */
+export function recompute(segment: Segment, outputs: readonly GraphNode[], cotangents: readonly GraphNode[]): Recomputed {
+  const copies = new SegmentCopies();
+  const entering = new Map<GraphNode, GraphNode>();
+  const copied = new Map<GraphNode, GraphNode>();
+  const belongs = (node: GraphNode): boolean => unitOf(node.segment) === segment;
+  for (const node of boundedOrder(outputs, belongs)) {
+    if (!belongs(node)) entering.set(node, after(node, cotangents));
+    else if (node.inputs.length === 0) copied.set(node, node);
+    else {
+      const inputs = node.inputs.map((input) => copied.get(input) ?? entering.get(input) ?? input);
+      copied.set(node, inSegment(copies.copyOf(node.segment), () => new GraphNode(node.op, inputs, node.params, node)));
+    }
+  }
+  return { segment: copies.copyOf(segment)!, outputs: outputs.map((output) => copied.get(output)!), entering };
+}
