@@ -14,6 +14,7 @@ export interface ParameterRow { trial_id: number; param_name: string; param_valu
 export interface ValueRow { trial_id: number; objective: number; value: number | null; value_type: string }
 export interface IntermediateRow { trial_id: number; step: number; intermediate_value: number | null; intermediate_value_type: string }
 export interface AttributeRow { trial_id: number; key: string; value_json: string }
+export interface StudyAttributeRow { key: string; value_json: string }
 export interface LeaseRow { trial_id: number; owner: string; fence: number }
 
 /** All rows of the trials that may have changed. */
@@ -182,8 +183,6 @@ function readSystem(trial: number, attributes: ReadonlyMap<string, Json>, { stat
     if (key.startsWith("constraints:") || key === "constraints") {
       const list = key === "constraints" ? (Array.isArray(value) ? value.map((x: Json, i) => [String(i), x] as const) : []) : [[key.slice("constraints:".length), value] as const];
       for (const [name, x] of list) if (typeof x === "number" && state.constraint(trial, name) !== x) emit({ type: "constraint", trial, name, value: x });
-    } else if (key === "nabla:note") {
-      if (typeof value === "string" && value !== state.noteOf(trial)) emit({ type: "note", trial, text: value });
     } else if (!key.startsWith("nabla:") && stringifyJson(value) !== stringifyJson(state.systemAttribute(trial, key))) {
       emit({ type: "attribute", trial, scope: "system", key, value });
     }
@@ -191,15 +190,32 @@ function readSystem(trial: number, attributes: ReadonlyMap<string, Json>, { stat
 }
 
 /** Attributes of the study itself that the state lacks. */
-export function readStudyAttributes(scope: "user" | "system", rows: readonly { key: string; value_json: string }[], { state, emit }: Pick<ReaderContext, "state" | "emit">): void {
+export function readStudyAttributes(scope: "user" | "system", rows: readonly StudyAttributeRow[], { state, emit }: Pick<ReaderContext, "state" | "emit">): void {
   for (const { key, value_json } of rows) {
+    if (scope === "system" && NOTE.test(key)) continue;
     const value = parseJson(value_json);
-    if (scope === "system" && key === "dashboard:note_str:0") {
-      if (typeof value === "string" && value !== state.note) emit({ type: "note", trial: null, text: value });
-      continue;
-    }
     const known = (scope === "user" ? state.userAttributes : state.systemAttributes).get(key);
     if (stringifyJson(known) !== stringifyJson(value)) emit({ type: "attribute", trial: null, scope, key, value });
+  }
+}
+
+/** optuna-dashboard's notes: of the study, or of the trial with this row id; in chunks. */
+const NOTE = /^dashboard:(?:(\d+):)?note_(?:ver|str:(\d+))$/;
+
+/** The notes among the study's attributes; `numberOf` gives a trial's number by row id. */
+export function readNotes(rows: readonly StudyAttributeRow[], numberOf: ReadonlyMap<number, number>, { state, emit }: Pick<ReaderContext, "state" | "emit">): void {
+  const texts = new Map<number | null, string[]>();
+  for (const { key, value_json } of rows) {
+    const [, id, chunk] = NOTE.exec(key) ?? [];
+    const trial = id === undefined ? null : numberOf.get(Number(id));
+    if (chunk === undefined || trial === undefined) continue;
+    let chunks = texts.get(trial);
+    if (chunks === undefined) texts.set(trial, (chunks = []));
+    chunks[Number(chunk)] = String(parseJson(value_json));
+  }
+  for (const [trial, chunks] of texts) {
+    const text = chunks.join("");
+    if (text !== (trial === null ? state.note : state.noteOf(trial))) emit({ type: "note", trial, text });
   }
 }
 

@@ -9,7 +9,7 @@ import { StudyState } from "../study/state.ts";
 import type { Distribution } from "../space/distribution.ts";
 import { parseJson } from "./json.ts";
 import { chooseStudy, studyExists } from "./memory.ts";
-import { readLateResult, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type TrialRow, type ValueRow } from "./optuna-reader.ts";
+import { readLateResult, readNotes, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type StudyAttributeRow, type TrialRow, type ValueRow } from "./optuna-reader.ts";
 import { ALEMBIC_REVISION, createOptunaTables, createSideTables } from "./optuna-schema.ts";
 import { statementsFor, studyAttribute, type SqlValue, type Statement } from "./optuna-writer.ts";
 import type { Emit, Storage, StudyStore } from "./storage.ts";
@@ -300,8 +300,8 @@ class OptunaStore implements StudyStore {
     this.heartbeat.unref();
   }
 
-  private studyRows(scope: "user" | "system"): Promise<{ key: string; value_json: string }[]> {
-    return this.connection.all(`SELECT "key", value_json FROM study_${scope}_attributes WHERE study_id = ?`, [this.study]);
+  private studyRows(scope: "user" | "system", but = ""): Promise<StudyAttributeRow[]> {
+    return this.connection.all(`SELECT "key", value_json FROM study_${scope}_attributes WHERE study_id = ? ${but}`, [this.study]);
   }
 
   /** Brings the state up to the database, inside a transaction. */
@@ -310,7 +310,10 @@ class OptunaStore implements StudyStore {
     const changed = await connection.changed();
     if (!changed && !this.fresh) return;
     const emit = (event: StudyEvent): void => { state.apply(event); };
-    for (const scope of ["user", "system"] as const) readStudyAttributes(scope, await this.studyRows(scope), { state, emit });
+    // Of trials' notes there may be as many as trials: they are read once, when the study is opened.
+    const system = await this.studyRows("system", this.fresh ? "" : `AND "key" NOT LIKE 'dashboard:%:note%'`);
+    readStudyAttributes("user", await this.studyRows("user"), { state, emit });
+    readStudyAttributes("system", system, { state, emit });
     // Ids of trials this process created are learnt here too: they lie above `newest`.
     const columns = "trial_id, number, state, datetime_start, datetime_complete";
     const news = await connection.all<TrialRow>(`SELECT ${columns} FROM trials WHERE study_id = ? AND trial_id > ? ORDER BY trial_id`, [study, this.newest]);
@@ -319,6 +322,7 @@ class OptunaStore implements StudyStore {
     const trials = [...news];
     for (const ids of chunks(open)) trials.push(...(await connection.all<TrialRow>(`SELECT ${columns} FROM trials WHERE trial_id IN (${ids.join(",")})`)));
     if (trials.length > 0) await this.readTrialRows(trials, emit);
+    readNotes(system, new Map(news.map((row) => [row.trial_id, row.number])), { state, emit });
     this.newest = news.at(-1)?.trial_id ?? this.newest;
     const late = await connection.all<{ late_result_id: number; result_json: string }>(
       "SELECT late_result_id, result_json FROM hpo_late_result WHERE late_result_id > ? AND trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?) ORDER BY late_result_id", [this.lateSeen, study]);

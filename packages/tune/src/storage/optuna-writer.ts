@@ -3,7 +3,7 @@
 import type { Distribution } from "../space/distribution.ts";
 import { internalWidth } from "../space/distribution.ts";
 import type { Json } from "../study/contract.ts";
-import type { ParametersEvent, StudyEvent } from "../study/events.ts";
+import type { NoteEvent, ParametersEvent, StudyEvent } from "../study/events.ts";
 import { MANUAL } from "../study/master.ts";
 import type { StudyState } from "../study/state.ts";
 import { stringifyJson } from "./json.ts";
@@ -64,9 +64,7 @@ export function statementsFor(event: StudyEvent, context: WriterContext): Statem
     }
     case "constraint": return [system(event.trial, `constraints:${event.name}`, event.value)];
     case "attribute": return [event.trial === null ? studyAttribute(event.scope, study, event.key, event.value) : trialAttribute(event.scope, of(event.trial), event.key, event.value)];
-    case "note": return event.trial === null
-      ? [studyAttribute("system", study, "dashboard:note_str:0", event.text), studyAttribute("system", study, "dashboard:note_ver", Date.now())]
-      : [system(event.trial, "nabla:note", event.text)];
+    case "note": return noteRows(event, study);
     case "finish": return [
       { sql: "UPDATE trials SET state = ?, datetime_complete = ? WHERE study_id = ? AND number = ?", values: [event.state, formatTime(event.time), ...of(event.trial)] },
       ...(event.values ?? []).map((value, objective): Statement => ({
@@ -90,6 +88,23 @@ export function statementsFor(event: StudyEvent, context: WriterContext): Statem
       return [{ sql: `INSERT INTO hpo_late_result (trial_id, result_json) VALUES (${TRIAL}, ?)`, values: [...of(event.trial), stringifyJson(result)] }];
     }
   }
+}
+
+/**
+ * Notes are where optuna-dashboard has them: attributes of the study that name the trial's row, text in chunks and a
+ * version that grows. One chunk holds any text here; those of a longer one are emptied.
+ */
+function noteRows({ trial, text }: NoteEvent, study: number): Statement[] {
+  const prefix = trial === null ? "'dashboard:'" : `'dashboard:' || ${TRIAL} || ':'`;
+  const of = trial === null ? [] : [study, trial];
+  const set = (key: string, value: Json): Statement => ({
+    sql: `INSERT INTO study_system_attributes (study_id, "key", value_json) VALUES (?, ${prefix} || '${key}', ?) ON CONFLICT (study_id, "key") DO UPDATE SET value_json = excluded.value_json`,
+    values: [study, ...of, stringifyJson(value)],
+  });
+  return [
+    { sql: `UPDATE study_system_attributes SET value_json = '""' WHERE study_id = ? AND "key" LIKE ${prefix} || 'note_str:%'`, values: [study, ...of] },
+    set("note_str:0", text), set("note_ver", Date.now()),
+  ];
 }
 
 /** An attribute of the study. */

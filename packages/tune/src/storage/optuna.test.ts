@@ -46,6 +46,7 @@ describe("a study of Optuna's", () => {
       "INSERT INTO trial_intermediate_values VALUES (1, 12, 0, 0.25, 'FINITE'), (2, 12, 4, NULL, 'NAN'), (3, 12, 9, NULL, 'INF_POS')",
       "INSERT INTO trial_system_attributes VALUES (1, 14, 'fixed_params', '{\"kind\": \"adam\", \"rate\": 0.01}'), (2, 11, 'constraints', '[-1.0, 0.5]'), (3, 16, 'constraints:memory', '-2.0')",
       "INSERT INTO trial_user_attributes VALUES (1, 16, 'a', '\"b\"')",
+      `INSERT INTO study_system_attributes VALUES (1, 7, 'dashboard:note_ver', '3'), (2, 7, 'dashboard:note_str:1', '"end"'), (3, 7, 'dashboard:note_str:0', '"begin and "'), (4, 7, 'dashboard:12:note_ver', '1'), (5, 7, 'dashboard:12:note_str:0', '"too deep"')`,
     ]);
   });
 
@@ -58,6 +59,7 @@ describe("a study of Optuna's", () => {
     expect(trials[1]).toMatchObject({ params: { kind: "adam", layers: 3 }, values: [0.5], reports: [{ step: 0, metrics: { value: 0.25 } }, { step: 4, metrics: { value: Number.NaN } }, { step: 9, metrics: { value: Infinity } }] });
     expect(trials[5]).toMatchObject({ userAttributes: { a: "b" }, constraints: { memory: -2 } });
     expect(study.best!.number).toBe(5);
+    expect([study.note, trials[1]!.note]).toEqual(["begin and end", "too deep"]);
     await study.close();
   });
 
@@ -93,6 +95,7 @@ test("a study of ours has the rows Optuna expects", async () => {
     trial.int("n", 1, 9, { step: 2 });
     trial.choice("c", ["a", null]);
     trial.constraint("memory", -1);
+    trial.setNote("seen");
     await trial.report([Number.NaN, 1], 0);
     return [Infinity, -2];
   }, { trials: 1 });
@@ -104,6 +107,7 @@ test("a study of ours has the rows Optuna expects", async () => {
   expect(rows("SELECT objective, value, value_type FROM trial_values ORDER BY objective")).toEqual([[0, null, "INF_POS"], [1, -2, "FINITE"]]);
   expect(rows("SELECT step, intermediate_value, intermediate_value_type FROM trial_intermediate_values")).toEqual([[0, null, "NAN"]]);
   expect(rows("SELECT \"key\", value_json FROM trial_system_attributes WHERE \"key\" IN ('fixed_params', 'constraints:memory') ORDER BY 1")).toEqual([["constraints:memory", "-1"], ["fixed_params", '{"x":0.5}']]);
+  expect(rows("SELECT \"key\", value_json FROM study_system_attributes WHERE \"key\" LIKE 'dashboard:%:note_str%'")).toEqual([["dashboard:1:note_str:0", '"seen"']]);
   const parameters = rows("SELECT param_name, distribution_json FROM trial_params ORDER BY param_name") as [string, string][];
   expect(parameters.map(([name, json]) => [name, JSON.parse(json)])).toEqual([
     ["c", { name: "CategoricalDistribution", attributes: { choices: ["a", null] } }],
