@@ -1,7 +1,8 @@
 // Kernel bodies: an expression of the graph written as scalar instructions over a kernel's coordinates.
 // What is stored elsewhere is loaded; everything between is computed in registers, once.
-import { type Access, type BinaryOp, binaryOps, type Instruction, type RegisterType, type UnaryOp, unaryOps } from "../kernels/kernel.ts";
+import type { Access, Instruction, RegisterType } from "../kernels/kernel.ts";
 import type { DType } from "../ops/dtype.ts";
+import { type BinaryOp, binaryRules, type UnaryOp, unaryRules } from "../ops/elementwise.ts";
 import type { AnyNode, GraphNode, OpName } from "../ops/graph.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
 import { flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
@@ -20,8 +21,8 @@ export type Leaf =
 /** Resolves a node read through `map`. */
 export type Resolve = (node: GraphNode, map: IndexMap) => Leaf;
 
-const isUnary = (op: OpName): op is UnaryOp => (unaryOps as readonly OpName[]).includes(op);
-const isBinary = (op: OpName): op is BinaryOp => (binaryOps as readonly OpName[]).includes(op);
+const isUnary = (op: OpName): op is UnaryOp => Object.hasOwn(unaryRules, op);
+const isBinary = (op: OpName): op is BinaryOp => Object.hasOwn(binaryRules, op);
 
 /** Builds one body; the same expression is written once. */
 export class BodyBuilder {

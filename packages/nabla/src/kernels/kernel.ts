@@ -1,6 +1,7 @@
 // What a kernel computes, free of how: strided accesses and a scalar body over an index domain.
 // `compile` builds these from the graph; the generators beside this file lower them to the loop IR.
 import type { DType } from "../ops/dtype.ts";
+import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
 
 /** What a register holds: uint8 widens to int32; bool is a truth value. */
 export type RegisterType = "float32" | "float64" | "int32" | "bool";
@@ -18,23 +19,13 @@ export interface Access {
   readonly indirect?: { readonly row: number; readonly stride: number; readonly rows: number };
 }
 
-export const unaryOps = [
-  "neg", "abs", "sign", "floor", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "logicalNot",
-] as const;
-/** Comparisons give bool; the rest keep their operands' type. int32 arithmetic wraps; int32 div truncates, by zero gives 0. */
-export const binaryOps = [
-  "add", "sub", "mul", "div", "pow", "maximum", "minimum", "equal", "less", "lessEqual", "logicalAnd", "logicalOr",
-] as const;
-
-export type UnaryOp = (typeof unaryOps)[number];
-export type BinaryOp = (typeof binaryOps)[number];
-
 /** One scalar instruction in SSA form: operands are indices of earlier instructions of the same body. */
 export type Instruction =
   | { readonly op: "load"; readonly type: RegisterType; readonly access: Access }
   | { readonly op: "constant"; readonly type: RegisterType; readonly value: number }
   /** int32: offset + Σ strides[d]·coordinate[d]. */
   | { readonly op: "index"; readonly type: "int32"; readonly offset: number; readonly strides: readonly number[] }
+  /** Elementwise primitives. Comparisons give bool; the rest keep their operands' type. int32 arithmetic wraps; int32 div truncates, by zero gives 0. */
   | { readonly op: UnaryOp; readonly type: RegisterType; readonly a: number }
   | { readonly op: BinaryOp; readonly type: RegisterType; readonly a: number; readonly b: number }
   | { readonly op: "select"; readonly type: RegisterType; readonly condition: number; readonly a: number; readonly b: number }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Contents, interpret, runWasm } from "./check-kernel.fixture.ts";
-import type { MapKernel, UnaryOp } from "./kernel.ts";
+import type { UnaryOp } from "../ops/elementwise.ts";
+import type { MapKernel } from "./kernel.ts";
 
 type Float = "float32" | "float64";
 

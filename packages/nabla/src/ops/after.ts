@@ -1,16 +1,21 @@
 // An order between values that do not depend on each other: x again, but not before something else is known.
 // What is computed from it is kept apart from what is computed from x itself, so a value given up can be computed anew.
-import * as ops from "./build.ts";
-import { infer } from "./infer.ts";
-import type { Rule } from "./rule.ts";
+import type { GraphNode } from "./graph.ts";
+import { apply, type Rule } from "./rule.ts";
 import { spread } from "./sample.ts";
 
+/** `x`, but what is computed from it waits for `others`, and is kept apart from what is computed from `x` itself. */
+export function after(x: GraphNode, others: readonly GraphNode[]): GraphNode<"after"> {
+  return apply(afterRule, [x, ...others], {});
+}
+
 export const afterRule: Rule<"after"> = {
-  shape: infer.after,
+  op: "after",
+  shape: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   reference: ([x], _, out) => out.data.set(x!.data),
   vjp: ({ inputs: [, ...others] }, cotangent) => [cotangent, ...others.map(() => null)],
-  jvp: ({ inputs: [, ...others] }, [tangent]) => (tangent ? ops.after(tangent, others) : null),
-  batch: ([x, ...others]) => ops.after(x!, others),
+  jvp: ({ inputs: [, ...others] }, [tangent]) => (tangent ? after(tangent, others) : null),
+  batch: ([x, ...others]) => after(x!, others),
   samples: () => [
     { inputs: [spread("float32", [3, 7], -3, 3), spread("float32", [2], -3, 3)], params: {} },
     { inputs: [spread("float64", [5], -3, 3)], params: {}, name: "after nothing" },

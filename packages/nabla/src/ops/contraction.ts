@@ -1,11 +1,19 @@
 // The matrix product in every transpose. Both cotangents are products again, so no operand is ever moved.
-import * as ops from "./build.ts";
+import { alignBatch } from "./broadcast.ts";
+import { requireFloating } from "./check.ts";
 import type { DType } from "./dtype.ts";
+import { sumOf } from "./elementwise.ts";
+import { DTypeError, ShapeError } from "./errors.ts";
 import type { GraphNode } from "./graph.ts";
-import { infer } from "./infer.ts";
-import type { Rule, Sample } from "./rule.ts";
+import { reshape } from "./movement.ts";
+import { apply, type Rule, type Sample } from "./rule.ts";
 import { aval, spread } from "./sample.ts";
-import { sizeOf } from "./shape.ts";
+import { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
+
+/** [...batch, M, K] × [...batch, K, N]; a transposed operand is stored with its last two axes swapped. */
+export function matmul(a: GraphNode, b: GraphNode, transposeA = false, transposeB = false): GraphNode<"matmul"> {
+  return apply(matmulRule, [a, b], { transposeA, transposeB });
+}
 
 interface Sizes {
   readonly batch?: readonly number[];
@@ -26,7 +34,19 @@ function matmulSamples({ batch = [], m, k, n }: Sizes, name: string, dtype: DTyp
 }
 
 export const matmulRule: Rule<"matmul"> = {
-  shape: infer.matmul,
+  op: "matmul",
+  shape: ([a, b], { transposeA, transposeB }) => {
+    requireFloating("matmul", a!);
+    if (a!.dtype !== b!.dtype) throw new DTypeError(`matmul: dtypes ${a!.dtype} and ${b!.dtype} differ.`, "Cast one of them first.");
+    const shapes = `${formatShape(a!.shape)}${transposeA ? "ᵀ" : ""} × ${formatShape(b!.shape)}${transposeB ? "ᵀ" : ""}`;
+    if (a!.shape.length < 2 || a!.shape.length !== b!.shape.length) throw new ShapeError(`matmul: ${shapes}: both need the same rank, 2 or more.`, "Reshape or broadcast first.");
+    const batch = a!.shape.slice(0, -2);
+    if (!sameShape(batch, b!.shape.slice(0, -2))) throw new ShapeError(`matmul: ${shapes}: the batch axes differ.`, "Broadcast one of them first.");
+    const [m, k] = matrixSizes(a!.shape, transposeA);
+    const [kb, n] = matrixSizes(b!.shape, transposeB);
+    if (k !== kb) throw new ShapeError(`matmul: ${shapes}: the inner sizes ${k} and ${kb} differ.`, "Columns of the left must equal rows of the right.");
+    return { shape: [...batch, m, n], dtype: a!.dtype };
+  },
   reference: ([a, b], { transposeA, transposeB }, out) => {
     const [m, n] = out.shape.slice(-2) as [number, number];
     const k = a!.shape.at(transposeA ? -2 : -1)!;
@@ -46,25 +66,25 @@ export const matmulRule: Rule<"matmul"> = {
   vjp: ({ inputs, params: { transposeA, transposeB } }, cotangent) => {
     const [a, b] = inputs as readonly [GraphNode, GraphNode];
     return [
-      transposeA ? ops.matmul(b, cotangent, transposeB, true) : ops.matmul(cotangent, b, false, !transposeB),
-      transposeB ? ops.matmul(cotangent, a, true, transposeA) : ops.matmul(a, cotangent, !transposeA, false),
+      transposeA ? matmul(b, cotangent, transposeB, true) : matmul(cotangent, b, false, !transposeB),
+      transposeB ? matmul(cotangent, a, true, transposeA) : matmul(a, cotangent, !transposeA, false),
     ];
   },
   jvp: ({ inputs: [a, b], params: { transposeA, transposeB } }, [tangentA, tangentB]) =>
-    ops.sumOf([
-      tangentA ? ops.matmul(tangentA, b!, transposeA, transposeB) : null,
-      tangentB ? ops.matmul(a!, tangentB, transposeA, transposeB) : null,
+    sumOf([
+      tangentA ? matmul(tangentA, b!, transposeA, transposeB) : null,
+      tangentB ? matmul(a!, tangentB, transposeA, transposeB) : null,
     ]),
   batch: (inputs, batched, { transposeA, transposeB }, size) => {
     const [a, b] = inputs as readonly [GraphNode, GraphNode];
     if (!batched[1] && !transposeA && b.shape.length === 2) {
       // A stack of left matrices on one right matrix is one taller product.
       const [, m, k] = a.shape as readonly [number, number, number];
-      const product = ops.matmul(ops.reshape(a, [size * m, k]), b, false, transposeB);
-      return ops.reshape(product, [size, m, product.shape[1]!]);
+      const product = matmul(reshape(a, [size * m, k]), b, false, transposeB);
+      return reshape(product, [size, m, product.shape[1]!]);
     }
-    const [stackA, stackB] = ops.alignBatch(inputs, batched, size);
-    return ops.matmul(stackA!, stackB!, transposeA, transposeB);
+    const [stackA, stackB] = alignBatch(inputs, batched, size);
+    return matmul(stackA!, stackB!, transposeA, transposeB);
   },
   samples: () => [
     ...matmulSamples({ m: 2, k: 3, n: 4 }, "plain"),
@@ -86,3 +106,9 @@ export const matmulRule: Rule<"matmul"> = {
     { inputs: [aval("float32", 2, 2), aval("float64", 2, 2)], params: { transposeA: false, transposeB: false }, message: /dtypes float32 and float64 differ/ },
   ],
 };
+
+/** Rows and columns of a stored matrix as the product reads it. */
+function matrixSizes(shape: Shape, transposed: boolean): [rows: number, columns: number] {
+  const [rows, columns] = shape.slice(-2) as [number, number];
+  return transposed ? [columns, rows] : [rows, columns];
+}

@@ -1,19 +1,38 @@
 // Elementwise primitives. Their Jacobians are diagonal, so one map v ↦ v·∂out/∂input serves vjp and jvp alike.
 // Conventions are PyTorch's: relu'(0) = 0, ties of maximum and minimum share evenly, NaN propagates.
-import * as ops from "./build.ts";
+import { alignBatch, scalarLike } from "./broadcast.ts";
+import { requireDType, requireFloating, requireNumber, requireSame, requireSameShape, requireSigned } from "./check.ts";
 import { type DType, isFloating } from "./dtype.ts";
-import type { GraphNode, OpName, OpParams } from "./graph.ts";
-import { infer } from "./infer.ts";
-import type { ErrorSample, HostValue, Rule, RuleContext, Sample } from "./rule.ts";
+import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
+import { apply, type ErrorSample, type HostValue, type Rule, type RuleContext, type Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";
 
-/** Primitives without parameters that compute out[i] from input[i] alone. */
-type Elementwise = { [P in OpName]: OpParams[P] extends Readonly<Record<never, never>> ? (Readonly<Record<never, never>> extends OpParams[P] ? P : never) : never }[OpName];
+/** Primitives of one operand. The kernels' register forms (kernels/scalar.ts) and Tensor's methods follow this list. */
+export type UnaryOp = "neg" | "abs" | "sign" | "floor" | "exp" | "log" | "sqrt" | "sin" | "cos" | "tanh" | "sigmoid" | "relu" | "logicalNot";
+/** Primitives of two operands. Comparisons give bool. */
+export type BinaryOp =
+  "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "equal" | "less" | "lessEqual" | "logicalAnd" | "logicalOr";
+type ElementwiseOp = UnaryOp | BinaryOp | "select" | "stopGradient";
+
+/** A primitive as the function that builds its node, with everything else about it in `rule`. */
+export interface Unary<P extends OpName> {
+  (x: GraphNode): GraphNode<P>;
+  readonly rule: Rule<P>;
+}
+
+/** As {@link Unary}, of two operands. */
+export interface Binary<P extends OpName> {
+  (a: GraphNode, b: GraphNode): GraphNode<P>;
+  readonly rule: Rule<P>;
+}
+
 type PlainSample = Sample<"add">;
 type PlainError = ErrorSample<"add">;
 type Scale = (context: RuleContext<OpName>, v: GraphNode) => GraphNode | null;
 
 interface Parts {
+  /** The output of the operands, or a refusal. */
+  readonly shape: (op: OpName, operands: readonly Aval[]) => Aval;
   /** One element from one element of each input; `dtype` is the output's. */
   readonly element: (a: number, b: number, c: number, dtype: DType) => number;
   /** For each input v ↦ v·∂out/∂input, or null where that is zero everywhere. */
@@ -22,10 +41,11 @@ interface Parts {
   readonly errors: readonly PlainError[];
 }
 
-function elementwise<P extends Elementwise>(op: P, { element, derivatives, samples, errors }: Parts): Rule<P> {
+function elementwise<P extends ElementwiseOp>(op: P, { shape, element, derivatives, samples, errors }: Parts): Rule<P> {
   const params = {} as OpParams[P];
-  return {
-    shape: infer[op],
+  const rule: Rule<P> = {
+    op,
+    shape: (operands) => shape(op, operands),
     reference: ([a, b, c], _, out) => {
       const [x, y, z] = [a!.data, b?.data, c?.data];
       for (let i = 0; i < out.data.length; i++) out.data[i] = element(x[i]!, y?.[i] ?? 0, z?.[i] ?? 0, out.dtype);
@@ -35,39 +55,71 @@ function elementwise<P extends Elementwise>(op: P, { element, derivatives, sampl
       derivatives === "none"
         ? "none"
         : (context, tangents) =>
-            ops.sumOf(tangents.map((tangent, index) => (tangent === null ? null : derivatives[index]!(context as RuleContext<OpName>, tangent)))),
-    batch: (inputs, batched, _, size) => ops.node(op, ops.alignBatch(inputs, batched, size), params),
+            sumOf(tangents.map((tangent, index) => (tangent === null ? null : derivatives[index]!(context as RuleContext<OpName>, tangent)))),
+    batch: (inputs, batched, _, size) => apply(rule, alignBatch(inputs, batched, size), params),
     samples: () => samples().map((sample) => ({ ...sample, params })),
     errors: errors.map((error) => ({ ...error, params })),
   };
+  return rule;
+}
+
+function unary<P extends ElementwiseOp>(op: P, parts: Parts): Unary<P> {
+  const rule = elementwise(op, parts);
+  return Object.assign((x: GraphNode) => apply(rule, [x], {} as OpParams[P]), { rule });
+}
+
+function binary<P extends ElementwiseOp>(op: P, parts: Parts): Binary<P> {
+  const rule = elementwise(op, parts);
+  return Object.assign((a: GraphNode, b: GraphNode) => apply(rule, [a, b], {} as OpParams[P]), { rule });
+}
+
+/** The sum of what is not null. */
+export function sumOf(terms: readonly (GraphNode | null)[]): GraphNode | null {
+  return terms.reduce((total, term) => (total === null ? term : term === null ? total : add(total, term)), null);
+}
+
+/** Operands of one shape and a dtype that `check` takes, which the output has as well. */
+function like(check?: (op: OpName, operand: Aval) => void): Parts["shape"] {
+  return (op, [a, b]) => {
+    if (b !== undefined) requireSame(op, a!, b);
+    check?.(op, a!);
+    return { shape: a!.shape, dtype: a!.dtype };
+  };
+}
+
+function logicalShape(op: OpName, operands: readonly Aval[]): Aval {
+  for (const operand of operands) requireDType(op, "an operand", operand, "bool");
+  const [a, b] = operands;
+  if (b !== undefined) requireSameShape(op, a!.shape, b.shape);
+  return { shape: a!.shape, dtype: "bool" };
 }
 
 const inputOf = (context: RuleContext<OpName>, index = 0): GraphNode => context.inputs[index]!;
 
 /** v where lo < hi, nothing where hi < lo, half of it where they tie. */
 function share(lo: GraphNode, hi: GraphNode, v: GraphNode): GraphNode {
-  const shared = ops.select(ops.less(hi, lo), ops.scalarLike(0, v), ops.mul(v, ops.scalarLike(0.5, v)));
-  return ops.select(ops.less(lo, hi), v, shared);
+  const shared = select(less(hi, lo), scalarLike(0, v), mul(v, scalarLike(0.5, v)));
+  return select(less(lo, hi), v, shared);
 }
 
 /** a^(b − 1)·b; at b = 0 the power is replaced before it is taken, so that no derivative of it is ∞·0. */
 function powByBase({ inputs }: RuleContext<OpName>, v: GraphNode): GraphNode {
   const [a, b] = inputs as readonly [GraphNode, GraphNode];
-  const zero = ops.scalarLike(0, b);
-  const one = ops.scalarLike(1, b);
-  const flat = ops.equal(b, zero);
-  const exponent = ops.select(flat, one, b);
-  const slope = ops.mul(b, ops.pow(a, ops.sub(exponent, one)));
-  return ops.mul(v, ops.select(flat, zero, slope));
+  const zero = scalarLike(0, b);
+  const one = scalarLike(1, b);
+  const flat = equal(b, zero);
+  const exponent = select(flat, one, b);
+  const slope = mul(b, pow(a, sub(exponent, one)));
+  return mul(v, select(flat, zero, slope));
 }
 
 /** a^b·log a; 0 at a = 0, where the function of b is flat for b > 0. */
 function powByExponent({ inputs, output }: RuleContext<OpName>, v: GraphNode): GraphNode {
   const a = inputs[0]!;
-  const zero = ops.scalarLike(0, a);
-  const flat = ops.equal(a, zero);
-  const logarithm = ops.log(ops.select(flat, ops.scalarLike(1, a), a));
-  return ops.mul(v, ops.select(flat, zero, ops.mul(output, logarithm)));
+  const zero = scalarLike(0, a);
+  const flat = equal(a, zero);
+  const logarithm = log(select(flat, scalarLike(1, a), a));
+  return mul(v, select(flat, zero, mul(output, logarithm)));
 }
 
 function shapes(make: (shape: readonly number[], dtype: DType) => readonly HostValue[]): PlainSample[] {
@@ -122,92 +174,106 @@ const sameOnly: readonly PlainError[] = [
 ];
 const numbersOnly: readonly PlainError[] = [...sameOnly, { inputs: [aval("bool", 2), aval("bool", 2)], params: {}, message: /takes numbers, not bool/ }];
 
-export const negRule: Rule<"neg"> = elementwise("neg", {
+export const neg: Unary<"neg"> = unary("neg", {
+  shape: like(requireSigned),
   element: (a) => -a,
-  derivatives: [(_, v) => ops.neg(v)],
+  derivatives: [(_, v) => neg(v)],
   samples: () => [...unarySamples(-3, 3, [0, -0, Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
-export const absRule: Rule<"abs"> = elementwise("abs", {
+export const abs: Unary<"abs"> = unary("abs", {
+  shape: like(requireSigned),
   element: Math.abs,
-  derivatives: [(c, v) => ops.mul(v, ops.sign(inputOf(c)))],
+  derivatives: [(c, v) => mul(v, sign(inputOf(c)))],
   samples: () => [...unarySamples(-3, 3, [0, -0, -Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
-export const signRule: Rule<"sign"> = elementwise("sign", {
+export const sign: Unary<"sign"> = unary("sign", {
+  shape: like(requireSigned),
   element: Math.sign,
   derivatives: "none",
   samples: () => [...unarySamples(-3, 3, [0, Infinity, -Infinity]), integers()],
   errors: signedOnly,
 });
 
-export const floorRule: Rule<"floor"> = elementwise("floor", {
+export const floor: Unary<"floor"> = unary("floor", {
+  shape: like(requireFloating),
   element: Math.floor,
   derivatives: "none",
   samples: () => unarySamples(-3, 3, [-1, -0.5, 0, 0.5, 2, 1e9, -3e9, Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const expRule: Rule<"exp"> = elementwise("exp", {
+export const exp: Unary<"exp"> = unary("exp", {
+  shape: like(requireFloating),
   element: Math.exp,
-  derivatives: [({ output }, v) => ops.mul(v, output)],
+  derivatives: [({ output }, v) => mul(v, output)],
   samples: () => unarySamples(-4, 4, [0, -0, 88, 89, 1000, -80, -1000, 1e-8, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const logRule: Rule<"log"> = elementwise("log", {
+/** Natural logarithm. */
+export const log: Unary<"log"> = unary("log", {
+  shape: like(requireFloating),
   element: Math.log,
-  derivatives: [(c, v) => ops.div(v, inputOf(c))],
+  derivatives: [(c, v) => div(v, inputOf(c))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
   errors: floatingOnly,
 });
 
-export const sqrtRule: Rule<"sqrt"> = elementwise("sqrt", {
+export const sqrt: Unary<"sqrt"> = unary("sqrt", {
+  shape: like(requireFloating),
   element: Math.sqrt,
-  derivatives: [({ output }, v) => ops.div(v, ops.add(output, output))],
+  derivatives: [({ output }, v) => div(v, add(output, output))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, Infinity, -1, NaN]),
   errors: floatingOnly,
 });
 
-export const sinRule: Rule<"sin"> = elementwise("sin", {
+export const sin: Unary<"sin"> = unary("sin", {
+  shape: like(requireFloating),
   element: Math.sin,
-  derivatives: [(c, v) => ops.mul(v, ops.cos(inputOf(c)))],
+  derivatives: [(c, v) => mul(v, cos(inputOf(c)))],
   samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const cosRule: Rule<"cos"> = elementwise("cos", {
+export const cos: Unary<"cos"> = unary("cos", {
+  shape: like(requireFloating),
   element: Math.cos,
-  derivatives: [(c, v) => ops.neg(ops.mul(v, ops.sin(inputOf(c))))],
+  derivatives: [(c, v) => neg(mul(v, sin(inputOf(c))))],
   samples: () => unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const tanhRule: Rule<"tanh"> = elementwise("tanh", {
+export const tanh: Unary<"tanh"> = unary("tanh", {
+  shape: like(requireFloating),
   element: Math.tanh,
-  derivatives: [({ output }, v) => ops.sub(v, ops.mul(v, ops.mul(output, output)))],
+  derivatives: [({ output }, v) => sub(v, mul(v, mul(output, output)))],
   samples: () => unarySamples(-3, 3, [0, -0, 1e-8, -1e-4, 9, -9, 20, 1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const sigmoidRule: Rule<"sigmoid"> = elementwise("sigmoid", {
+export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", {
+  shape: like(requireFloating),
   element: (a) => (a >= 0 ? 1 / (1 + Math.exp(-a)) : Math.exp(a) / (1 + Math.exp(a))),
-  derivatives: [({ output }, v) => ops.mul(v, ops.sub(output, ops.mul(output, output)))],
+  derivatives: [({ output }, v) => mul(v, sub(output, mul(output, output)))],
   samples: () => unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
-export const reluRule: Rule<"relu"> = elementwise("relu", {
+export const relu: Unary<"relu"> = unary("relu", {
+  shape: like(requireSigned),
   element: (a) => (a < 0 ? 0 : a),
   // The output tells the sign as well as the input does, and a layer keeps it anyway.
-  derivatives: [({ output }, v) => ops.select(ops.less(ops.scalarLike(0, output), output), v, ops.scalarLike(0, v))],
+  derivatives: [({ output }, v) => select(less(scalarLike(0, output), output), v, scalarLike(0, v))],
   samples: () => [...unarySamples(-2, 2, [0, -0, Infinity, -Infinity, NaN]), integers()],
   errors: signedOnly,
 });
 
-export const logicalNotRule: Rule<"logicalNot"> = elementwise("logicalNot", {
+export const logicalNot: Unary<"logicalNot"> = unary("logicalNot", {
+  shape: logicalShape,
   element: (a) => (a === 0 ? 1 : 0),
   derivatives: "none",
   samples: () => [
@@ -218,37 +284,44 @@ export const logicalNotRule: Rule<"logicalNot"> = elementwise("logicalNot", {
   errors: [{ inputs: [aval("float32", 2)], params: {}, message: /must be bool, not float32/ }],
 });
 
-export const stopGradientRule: Rule<"stopGradient"> = elementwise("stopGradient", {
+/** The same values, through which no derivative passes. */
+export const stopGradient: Unary<"stopGradient"> = unary("stopGradient", {
+  shape: like(),
   element: (a) => a,
   derivatives: "none",
   samples: () => [...unarySamples(-3, 3, [0, Infinity, NaN]), integers(), { inputs: [host("bool", [3], [1, 0, 1])], params: {}, name: "bool" }],
   errors: [],
 });
 
-export const addRule: Rule<"add"> = elementwise("add", {
+export const add: Binary<"add"> = binary("add", {
+  shape: like(requireNumber),
   element: (a, b) => a + b,
   derivatives: [(_, v) => v, (_, v) => v],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
-export const subRule: Rule<"sub"> = elementwise("sub", {
+export const sub: Binary<"sub"> = binary("sub", {
+  shape: like(requireNumber),
   element: (a, b) => a - b,
-  derivatives: [(_, v) => v, (_, v) => ops.neg(v)],
+  derivatives: [(_, v) => v, (_, v) => neg(v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
-export const mulRule: Rule<"mul"> = elementwise("mul", {
+export const mul: Binary<"mul"> = binary("mul", {
+  shape: like(requireNumber),
   element: (a, b, _, dtype) => (isFloating(dtype) ? a * b : Math.imul(a, b)),
-  derivatives: [(c, v) => ops.mul(v, inputOf(c, 1)), (c, v) => ops.mul(v, inputOf(c))],
+  derivatives: [(c, v) => mul(v, inputOf(c, 1)), (c, v) => mul(v, inputOf(c))],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
-export const divRule: Rule<"div"> = elementwise("div", {
+/** On integers truncates toward zero; by zero gives 0. */
+export const div: Binary<"div"> = binary("div", {
+  shape: like(requireNumber),
   element: (a, b, _, dtype) => (isFloating(dtype) ? a / b : b === 0 ? 0 : Math.trunc(a / b)),
-  derivatives: [(c, v) => ops.div(v, inputOf(c, 1)), (c, v) => ops.neg(ops.div(ops.mul(v, c.output), inputOf(c, 1)))],
+  derivatives: [(c, v) => div(v, inputOf(c, 1)), (c, v) => neg(div(mul(v, c.output), inputOf(c, 1)))],
   samples: () => [
     ...binarySamples(-3, 3, 0.5, 3),
     specialPairs(),
@@ -257,7 +330,8 @@ export const divRule: Rule<"div"> = elementwise("div", {
   errors: numbersOnly,
 });
 
-export const powRule: Rule<"pow"> = elementwise("pow", {
+export const pow: Binary<"pow"> = binary("pow", {
+  shape: like(requireFloating),
   element: power,
   derivatives: [powByBase, powByExponent],
   samples: () => [
@@ -273,14 +347,16 @@ function power(a: number, b: number): number {
   return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b;
 }
 
-export const maximumRule: Rule<"maximum"> = elementwise("maximum", {
+export const maximum: Binary<"maximum"> = binary("maximum", {
+  shape: like(requireNumber),
   element: (a, b) => Math.max(a, b),
   derivatives: [(c, v) => share(inputOf(c, 1), inputOf(c), v), (c, v) => share(inputOf(c), inputOf(c, 1), v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
 });
 
-export const minimumRule: Rule<"minimum"> = elementwise("minimum", {
+export const minimum: Binary<"minimum"> = binary("minimum", {
+  shape: like(requireNumber),
   element: (a, b) => Math.min(a, b),
   derivatives: [(c, v) => share(inputOf(c), inputOf(c, 1), v), (c, v) => share(inputOf(c, 1), inputOf(c), v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
@@ -289,6 +365,10 @@ export const minimumRule: Rule<"minimum"> = elementwise("minimum", {
 
 function comparison(op: "equal" | "less" | "lessEqual", compare: (a: number, b: number) => boolean): Parts {
   return {
+    shape: (_, [a, b]) => {
+      requireSame(op, a!, b!);
+      return { shape: a!.shape, dtype: "bool" };
+    },
     element: (a, b) => (compare(a, b) ? 1 : 0),
     derivatives: "none",
     samples: () => [
@@ -302,12 +382,13 @@ function comparison(op: "equal" | "less" | "lessEqual", compare: (a: number, b: 
   };
 }
 
-export const equalRule: Rule<"equal"> = elementwise("equal", comparison("equal", (a, b) => a === b));
-export const lessRule: Rule<"less"> = elementwise("less", comparison("less", (a, b) => a < b));
-export const lessEqualRule: Rule<"lessEqual"> = elementwise("lessEqual", comparison("lessEqual", (a, b) => a <= b));
+export const equal: Binary<"equal"> = binary("equal", comparison("equal", (a, b) => a === b));
+export const less: Binary<"less"> = binary("less", comparison("less", (a, b) => a < b));
+export const lessEqual: Binary<"lessEqual"> = binary("lessEqual", comparison("lessEqual", (a, b) => a <= b));
 
 function logical(combine: (a: number, b: number) => boolean): Parts {
   return {
+    shape: logicalShape,
     element: (a, b) => (combine(a, b) ? 1 : 0),
     derivatives: "none",
     samples: () => [
@@ -322,15 +403,26 @@ function logical(combine: (a: number, b: number) => boolean): Parts {
   };
 }
 
-export const logicalAndRule: Rule<"logicalAnd"> = elementwise("logicalAnd", logical((a, b) => a !== 0 && b !== 0));
-export const logicalOrRule: Rule<"logicalOr"> = elementwise("logicalOr", logical((a, b) => a !== 0 || b !== 0));
+export const logicalAnd: Binary<"logicalAnd"> = binary("logicalAnd", logical((a, b) => a !== 0 && b !== 0));
+export const logicalOr: Binary<"logicalOr"> = binary("logicalOr", logical((a, b) => a !== 0 || b !== 0));
+
+/** `condition ? a : b`, element by element. */
+export function select(condition: GraphNode, a: GraphNode, b: GraphNode): GraphNode<"select"> {
+  return apply(selectRule, [condition, a, b], {});
+}
 
 export const selectRule: Rule<"select"> = elementwise("select", {
+  shape: (op, [condition, a, b]) => {
+    requireDType(op, "the condition", condition!, "bool");
+    requireSame(op, a!, b!);
+    requireSameShape(op, condition!.shape, a!.shape);
+    return { shape: a!.shape, dtype: a!.dtype };
+  },
   element: (condition, a, b) => (condition !== 0 ? a : b),
   derivatives: [
     () => null,
-    (c, v) => ops.select(inputOf(c), v, ops.scalarLike(0, v)),
-    (c, v) => ops.select(inputOf(c), ops.scalarLike(0, v), v),
+    (c, v) => select(inputOf(c), v, scalarLike(0, v)),
+    (c, v) => select(inputOf(c), scalarLike(0, v), v),
   ],
   samples: () => [
     ...shapes((shape, dtype) => [spread("bool", shape, 0, 2, 2), spread(dtype, shape, -3, 3), spread(dtype, shape, -3, 3, 1)]),
@@ -360,14 +452,20 @@ function castSample(input: HostValue, dtype: DType, name?: string): Sample<"cast
 
 const everyDType: readonly DType[] = ["float32", "float64", "int32", "uint8", "bool"];
 
+/** Conversion: to int32 truncates and saturates, to uint8 then keeps the low byte, to bool is ≠ 0. */
+export function cast(x: GraphNode, dtype: DType): GraphNode<"cast"> {
+  return apply(castRule, [x], { dtype });
+}
+
 export const castRule: Rule<"cast"> = {
-  shape: infer.cast,
+  op: "cast",
+  shape: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
   reference: ([x], { dtype }, out) => {
     for (let i = 0; i < out.data.length; i++) out.data[i] = convert(x!.data[i]!, dtype);
   },
-  vjp: ({ inputs: [x] }, cotangent) => [isFloating(x!.dtype) ? ops.cast(cotangent, x!.dtype) : null],
-  jvp: ({ params: { dtype } }, [tangent]) => (isFloating(dtype) ? ops.cast(tangent!, dtype) : null),
-  batch: ([x], _, { dtype }) => ops.cast(x!, dtype),
+  vjp: ({ inputs: [x] }, cotangent) => [isFloating(x!.dtype) ? cast(cotangent, x!.dtype) : null],
+  jvp: ({ params: { dtype } }, [tangent]) => (isFloating(dtype) ? cast(tangent!, dtype) : null),
+  batch: ([x], _, { dtype }) => cast(x!, dtype),
   samples: () => [
     ...everyDType.flatMap((from) => everyDType.map((to) => castSample(from === "bool" ? spread("bool", [3, 7], 0, 2) : spread(from, [3, 7], 0, 100), to, `${from} to ${to}`))),
     ...everyDType.flatMap((to) => (["float32", "float64"] as const).map((from): Sample<"cast"> =>
@@ -378,4 +476,16 @@ export const castRule: Rule<"cast"> = {
     castSample(host("float32", [0], []), "int32", "empty"),
   ],
   errors: [],
+};
+
+/** The rules of {@link UnaryOp}. */
+export const unaryRules: { readonly [P in UnaryOp]: Rule<P> } = {
+  neg: neg.rule, abs: abs.rule, sign: sign.rule, floor: floor.rule, exp: exp.rule, log: log.rule, sqrt: sqrt.rule, sin: sin.rule, cos: cos.rule,
+  tanh: tanh.rule, sigmoid: sigmoid.rule, relu: relu.rule, logicalNot: logicalNot.rule,
+};
+
+/** The rules of {@link BinaryOp}. */
+export const binaryRules: { readonly [P in BinaryOp]: Rule<P> } = {
+  add: add.rule, sub: sub.rule, mul: mul.rule, div: div.rule, pow: pow.rule, maximum: maximum.rule, minimum: minimum.rule,
+  equal: equal.rule, less: less.rule, lessEqual: lessEqual.rule, logicalAnd: logicalAnd.rule, logicalOr: logicalOr.rule,
 };

@@ -1,10 +1,11 @@
 // The graph: a node is one primitive applied to nodes, with its inferred shape and dtype.
 // Nodes are immutable but for their storage: evaluation attaches it and lets the inputs go.
 import type { DType } from "./dtype.ts";
+import type { BinaryOp, UnaryOp } from "./elementwise.ts";
 import type { Shape } from "./shape.ts";
 
-/** Static parameters of each primitive. The keys are the primitives. */
-export interface OpParams {
+/** Static parameters of each primitive. The keys are the primitives; those of elementwise.ts have none. */
+export interface OpParams extends Readonly<Record<UnaryOp | BinaryOp, Empty>> {
   /** A value that lives in a storage, or is bound when a compiled function is called. */
   source: { readonly shape: Shape; readonly dtype: DType };
   /** A scalar known at trace time. */
@@ -12,19 +13,6 @@ export interface OpParams {
   /** 0, 1, 2, … along `axis`, int32. */
   iota: { readonly shape: Shape; readonly axis: number };
 
-  neg: Empty;
-  abs: Empty;
-  sign: Empty;
-  floor: Empty;
-  exp: Empty;
-  log: Empty;
-  sqrt: Empty;
-  sin: Empty;
-  cos: Empty;
-  tanh: Empty;
-  sigmoid: Empty;
-  relu: Empty;
-  logicalNot: Empty;
   cast: { readonly dtype: DType };
   stopGradient: Empty;
   /**
@@ -32,19 +20,6 @@ export interface OpParams {
    * itself. Others that are not computed for another reason are not waited for.
    */
   after: Empty;
-
-  add: Empty;
-  sub: Empty;
-  mul: Empty;
-  div: Empty;
-  pow: Empty;
-  maximum: Empty;
-  minimum: Empty;
-  equal: Empty;
-  less: Empty;
-  lessEqual: Empty;
-  logicalAnd: Empty;
-  logicalOr: Empty;
   /** `condition ? a : b`, inputs (condition: bool, a, b). */
   select: Empty;
 

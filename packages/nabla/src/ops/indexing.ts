@@ -1,12 +1,16 @@
 // Rows by computed indices. gather clamps what is out of range and scatterAdd drops it,
 // so the gradient of a clamped row is dropped: an index out of range is a mistake, not a value to learn.
-import * as ops from "./build.ts";
+import { repeat, restoreAxes, scalarLike } from "./broadcast.ts";
+import { requireDType, requireShape, requireSigned } from "./check.ts";
 import type { DType } from "./dtype.ts";
+import { add, less, lessEqual, logicalAnd, maximum, minimum, mul, select } from "./elementwise.ts";
+import { ShapeError } from "./errors.ts";
 import type { GraphNode } from "./graph.ts";
-import { infer } from "./infer.ts";
-import type { Rule, Sample } from "./rule.ts";
+import { iota } from "./leaf.ts";
+import { reshape, transpose } from "./movement.ts";
+import { apply, type Rule, type Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";
-import { type Shape, sizeOf } from "./shape.ts";
+import { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 
 interface Lookup {
   readonly table: Shape;
@@ -19,8 +23,19 @@ function gatherSample({ table, indices, dtype = "float32", name }: Lookup): Samp
   return { inputs: [spread(dtype, table, 0, 9), spread("int32", indices, 0, table[0]!)], params: {}, ...(name === undefined ? {} : { name }) };
 }
 
+/** Rows of `x` at int32 `indices`, which are clamped. */
+export function gather(x: GraphNode, indices: GraphNode): GraphNode<"gather"> {
+  return apply(gatherRule, [x, indices], {});
+}
+
 export const gatherRule: Rule<"gather"> = {
-  shape: infer.gather,
+  op: "gather",
+  shape: ([x, indices]) => {
+    requireDType("gather", "indices", indices!, "int32");
+    if (x!.shape.length === 0) throw new ShapeError("gather: a scalar has no rows.", "Reshape it to [1].");
+    if (x!.shape[0] === 0 && sizeOf(indices!.shape) > 0) throw new ShapeError(`gather: ${formatShape(x!.shape)} has no rows to take.`, "Gather from at least one row.");
+    return { shape: [...indices!.shape, ...x!.shape.slice(1)], dtype: x!.dtype };
+  },
   reference: ([x, indices], _, out) => {
     const rows = x!.shape[0]!;
     const inner = sizeOf(x!.shape.slice(1));
@@ -29,15 +44,15 @@ export const gatherRule: Rule<"gather"> = {
       for (let j = 0; j < inner; j++) out.data[i * inner + j] = x!.data[row * inner + j]!;
     }
   },
-  vjp: ({ inputs: [x, indices] }, cotangent) => [ops.scatterAdd(indices!, cotangent, x!.shape[0]!), null],
-  jvp: ({ inputs }, [tangent]) => ops.gather(tangent!, inputs[1]!),
+  vjp: ({ inputs: [x, indices] }, cotangent) => [scatterAdd(indices!, cotangent, x!.shape[0]!), null],
+  jvp: ({ inputs }, [tangent]) => gather(tangent!, inputs[1]!),
   batch: (inputs, [batchedX, batchedIndices], _, size) => {
     const [x, indices] = inputs as readonly [GraphNode, GraphNode];
-    if (!batchedX) return ops.gather(x, indices);
+    if (!batchedX) return gather(x, indices);
     const rest = x.shape.slice(2);
     const rows = x.shape[1]!;
-    if (batchedIndices) return ops.gather(ops.reshape(x, [size * rows, ...rest]), inOwnTable(clamped(indices, rows), rows));
-    const taken = ops.gather(moveAxis(x, 0, 1), indices);
+    if (batchedIndices) return gather(reshape(x, [size * rows, ...rest]), inOwnTable(clamped(indices, rows), rows));
+    const taken = gather(moveAxis(x, 0, 1), indices);
     return moveAxis(taken, indices.shape.length, 0);
   },
   samples: () => [
@@ -67,8 +82,23 @@ function scatterSample(indices: Shape, rest: Shape, rows: number, dtype: DType, 
   };
 }
 
+/** Sums `updates` into `rows` rows; indices outside are dropped. */
+export function scatterAdd(indices: GraphNode, updates: GraphNode, rows: number): GraphNode<"scatterAdd"> {
+  return apply(scatterAddRule, [indices, updates], { rows });
+}
+
 export const scatterAddRule: Rule<"scatterAdd"> = {
-  shape: infer.scatterAdd,
+  op: "scatterAdd",
+  shape: ([indices, updates], { rows }) => {
+    requireDType("scatterAdd", "indices", indices!, "int32");
+    requireSigned("scatterAdd", updates!);
+    requireShape("scatterAdd", [rows]);
+    const rank = indices!.shape.length;
+    if (!sameShape(indices!.shape, updates!.shape.slice(0, rank))) {
+      throw new ShapeError(`scatterAdd: indices ${formatShape(indices!.shape)} are not the leading axes of updates ${formatShape(updates!.shape)}.`, "One row of updates an index.");
+    }
+    return { shape: [rows, ...updates!.shape.slice(rank)], dtype: updates!.dtype };
+  },
   reference: ([indices, updates], { rows }, out) => {
     const inner = sizeOf(out.shape.slice(1));
     const totals = new Float64Array(out.data.length);
@@ -80,24 +110,24 @@ export const scatterAddRule: Rule<"scatterAdd"> = {
     out.data.set(totals);
   },
   vjp: ({ inputs: [indices, updates], params: { rows } }, cotangent) => {
-    if (rows === 0) return [null, ops.scalarLike(0, updates!)];
-    const taken = ops.gather(cotangent, indices!);
+    if (rows === 0) return [null, scalarLike(0, updates!)];
+    const taken = gather(cotangent, indices!);
     const trailing = taken.shape.map((_, axis) => axis).slice(indices!.shape.length);
     const kept = inRange(indices!, rows);
-    const mask = trailing.length === 0 ? kept : ops.restoreAxes(kept, trailing, taken.shape);
-    return [null, ops.select(mask, taken, ops.scalarLike(0, taken))];
+    const mask = trailing.length === 0 ? kept : restoreAxes(kept, trailing, taken.shape);
+    return [null, select(mask, taken, scalarLike(0, taken))];
   },
-  jvp: ({ inputs: [indices], params: { rows } }, [, tangent]) => ops.scatterAdd(indices!, tangent!, rows),
+  jvp: ({ inputs: [indices], params: { rows } }, [, tangent]) => scatterAdd(indices!, tangent!, rows),
   batch: (inputs, [batchedIndices, batchedUpdates], { rows }, size) => {
     const [indices, updates] = inputs as readonly [GraphNode, GraphNode];
     if (!batchedIndices) {
-      const summed = ops.scatterAdd(indices, moveAxis(updates, 0, indices.shape.length), rows);
+      const summed = scatterAdd(indices, moveAxis(updates, 0, indices.shape.length), rows);
       return moveAxis(summed, 1, 0);
     }
     const own = inOwnTable(indices, rows);
-    const outside = ops.select(inRange(indices, rows), own, ops.scalarLike(-1, own));
-    const stacked = ops.scatterAdd(outside, batchedUpdates ? updates : ops.repeat(updates, size), size * rows);
-    return ops.reshape(stacked, [size, rows, ...stacked.shape.slice(1)]);
+    const outside = select(inRange(indices, rows), own, scalarLike(-1, own));
+    const stacked = scatterAdd(outside, batchedUpdates ? updates : repeat(updates, size), size * rows);
+    return reshape(stacked, [size, rows, ...stacked.shape.slice(1)]);
   },
   samples: () => [
     scatterSample([4], [3], 5, "float32"),
@@ -122,19 +152,19 @@ export const scatterAddRule: Rule<"scatterAdd"> = {
 /** `x` with axis `from` at place `to`, the others in their order. */
 function moveAxis(x: GraphNode, from: number, to: number): GraphNode {
   const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== from);
-  return ops.transpose(x, others.toSpliced(to, 0, from));
+  return transpose(x, others.toSpliced(to, 0, from));
 }
 
 /** Indices into a stack of tables of `rows` rows, each into the table of its batch element (axis 0). */
 function inOwnTable(indices: GraphNode, rows: number): GraphNode {
-  const table = ops.iota(indices.shape, 0);
-  return ops.add(indices, ops.mul(table, ops.scalarLike(rows, table)));
+  const table = iota(indices.shape, 0);
+  return add(indices, mul(table, scalarLike(rows, table)));
 }
 
 function clamped(indices: GraphNode, rows: number): GraphNode {
-  return ops.minimum(ops.maximum(indices, ops.scalarLike(0, indices)), ops.scalarLike(Math.max(rows - 1, 0), indices));
+  return minimum(maximum(indices, scalarLike(0, indices)), scalarLike(Math.max(rows - 1, 0), indices));
 }
 
 function inRange(indices: GraphNode, rows: number): GraphNode {
-  return ops.logicalAnd(ops.lessEqual(ops.scalarLike(0, indices), indices), ops.less(indices, ops.scalarLike(rows, indices)));
+  return logicalAnd(lessEqual(scalarLike(0, indices), indices), less(indices, scalarLike(rows, indices)));
 }

@@ -1,19 +1,31 @@
 // Primitives without inputs: sources, constants, positions.
-// A map over a batch leaves them as they are, so batch only repeats them.
-import * as ops from "./build.ts";
-import type { OpParams } from "./graph.ts";
-import { infer } from "./infer.ts";
-import type { Rule } from "./rule.ts";
-import { rowMajorStrides, sizeOf } from "./shape.ts";
+// A map over a batch leaves them as they are.
+import { requireAxis, requireShape } from "./check.ts";
+import { type DType, isFloating } from "./dtype.ts";
+import { ValueError } from "./errors.ts";
+import type { Aval, GraphNode, OpParams } from "./graph.ts";
+import { apply, type Rule } from "./rule.ts";
+import { rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
+
+const INT32_RANGE = 2 ** 31;
+
+/** A placeholder, or the home of a stored value. */
+export function source({ shape, dtype }: Aval): GraphNode<"source"> {
+  return apply(sourceRule, [], { shape, dtype });
+}
 
 export const sourceRule: Rule<"source"> = {
-  shape: infer.source,
+  op: "source",
+  shape: (_, { shape, dtype }) => {
+    requireShape("source", shape);
+    return { shape, dtype };
+  },
   reference: () => {
     throw new Error("A source has no value of its own: bind one.");
   },
   vjp: "none",
   jvp: "none",
-  batch: (_, __, params, size) => ops.repeat(ops.source(params), size),
+  batch: "none",
   samples: () => [],
   errors: [
     { inputs: [], params: { shape: [2, -1], dtype: "float32" }, message: /source: shape \[2, -1\] has -1 at axis 1/ },
@@ -21,14 +33,27 @@ export const sourceRule: Rule<"source"> = {
   ],
 };
 
+/** A scalar known at trace time. */
+export function constant(value: number, dtype: DType): GraphNode<"constant"> {
+  return apply(constantRule, [], { value, dtype });
+}
+
 export const constantRule: Rule<"constant"> = {
-  shape: infer.constant,
+  op: "constant",
+  shape: (_, { value, dtype }) => {
+    const least = dtype === "int32" ? -INT32_RANGE : 0;
+    const greatest = dtype === "int32" ? INT32_RANGE - 1 : dtype === "uint8" ? 255 : 1;
+    if (!isFloating(dtype) && (!Number.isInteger(value) || value < least || value > greatest)) {
+      throw new ValueError(`constant: ${value} is not a value of ${dtype}.`, `Use an integer from ${least} to ${greatest}.`);
+    }
+    return { shape: [], dtype };
+  },
   reference: (_, { value }, out) => {
     out.data[0] = value;
   },
   vjp: "none",
   jvp: "none",
-  batch: (_, __, { value, dtype }, size) => ops.repeat(ops.constant(value, dtype), size),
+  batch: "none",
   samples: () => [
     ...[0.1, -0, NaN, Infinity, -Infinity, 1e-45, 3.4e38].map((value) => ({ inputs: [], params: { value, dtype: "float32" as const } })),
     { inputs: [], params: { value: Math.PI, dtype: "float64" } },
@@ -49,12 +74,22 @@ function positions({ shape, axis }: OpParams["iota"], data: { [index: number]: n
   for (let i = 0; i < size; i++) data[i] = Math.floor(i / stride) % shape[axis]!;
 }
 
+/** int32 positions along `axis`. */
+export function iota(shape: Shape, axis: number): GraphNode<"iota"> {
+  return apply(iotaRule, [], { shape, axis });
+}
+
 export const iotaRule: Rule<"iota"> = {
-  shape: infer.iota,
+  op: "iota",
+  shape: (_, { shape, axis }) => {
+    requireShape("iota", shape);
+    requireAxis("iota", axis, { shape, dtype: "int32" });
+    return { shape, dtype: "int32" };
+  },
   reference: (_, params, out) => positions(params, out.data),
   vjp: "none",
   jvp: "none",
-  batch: (_, __, { shape, axis }, size) => ops.repeat(ops.iota(shape, axis), size),
+  batch: "none",
   samples: () => [
     { inputs: [], params: { shape: [5], axis: 0 } },
     { inputs: [], params: { shape: [3, 7], axis: 0 }, name: "outer axis" },

@@ -1,20 +1,12 @@
 // Primitives that move elements without computing. All are linear: jvp applies the movement to the tangent,
-// vjp applies its transpose (reshape back, inverse permutation, sum, pad, slice).
-import * as ops from "./build.ts";
-import type { DType } from "./dtype.ts";
+// vjp applies its transpose (reshape back, inverse permutation, pad for slice, slice for pad).
+import { requireEntries, requireShape } from "./check.ts";
+import { ShapeError } from "./errors.ts";
 import type { GraphNode } from "./graph.ts";
-import { infer } from "./infer.ts";
-import type { Rule, Sample } from "./rule.ts";
-import { aval, spread } from "./sample.ts";
-import { rowMajorStrides, type Shape } from "./shape.ts";
+import { apply, type Rule, type Sample } from "./rule.ts";
+import { aval, inEveryDType, spread } from "./sample.ts";
+import { formatShape, rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
 import { walk } from "./strided.ts";
-
-const everyDType: readonly DType[] = ["float64", "int32", "uint8", "bool"];
-
-/** One more sample for each dtype but float32, which the others have. */
-function inEveryDType<S extends object>(make: (dtype: DType) => S): (S & { name: string })[] {
-  return everyDType.map((dtype) => ({ ...make(dtype), name: dtype }));
-}
 
 const zeros = (shape: Shape): number[] => shape.map(() => 0);
 
@@ -22,12 +14,26 @@ function reshapeSample(from: Shape, to: Shape, name?: string): Sample<"reshape">
   return { inputs: [spread("float32", from, -3, 3)], params: { shape: to }, ...(name === undefined ? {} : { name }) };
 }
 
+export function reshape(x: GraphNode, shape: Shape): GraphNode<"reshape"> {
+  return apply(reshapeRule, [x], { shape });
+}
+
 export const reshapeRule: Rule<"reshape"> = {
-  shape: infer.reshape,
+  op: "reshape",
+  shape: ([x], { shape }) => {
+    requireShape("reshape", shape);
+    if (sizeOf(shape) !== sizeOf(x!.shape)) {
+      throw new ShapeError(
+        `reshape: ${formatShape(x!.shape)} (${sizeOf(x!.shape)} elements) does not fit ${formatShape(shape)} (${sizeOf(shape)}).`,
+        "The number of elements must stay the same.",
+      );
+    }
+    return { shape, dtype: x!.dtype };
+  },
   reference: ([x], _, out) => out.data.set(x!.data),
-  vjp: ({ inputs: [x] }, cotangent) => [ops.reshape(cotangent, x!.shape)],
-  jvp: ({ params }, [tangent]) => ops.reshape(tangent!, params.shape),
-  batch: ([x], _, { shape }, size) => ops.reshape(x!, [size, ...shape]),
+  vjp: ({ inputs: [x] }, cotangent) => [reshape(cotangent, x!.shape)],
+  jvp: ({ params }, [tangent]) => reshape(tangent!, params.shape),
+  batch: ([x], _, { shape }, size) => reshape(x!, [size, ...shape]),
   samples: () => [
     reshapeSample([2, 3], [3, 2]),
     reshapeSample([3, 7], [21]),
@@ -48,16 +54,28 @@ function transposeSample(shape: Shape, permutation: readonly number[], name?: st
   return { inputs: [spread("float32", shape, -3, 3)], params: { permutation }, ...(name === undefined ? {} : { name }) };
 }
 
+/** Output axis i is input axis permutation[i]. */
+export function transpose(x: GraphNode, permutation: readonly number[]): GraphNode<"transpose"> {
+  return apply(transposeRule, [x], { permutation });
+}
+
 export const transposeRule: Rule<"transpose"> = {
-  shape: infer.transpose,
+  op: "transpose",
+  shape: ([x], { permutation }) => {
+    const isPermutation = permutation.length === x!.shape.length && x!.shape.every((_, axis) => permutation.includes(axis));
+    if (!isPermutation) {
+      throw new ShapeError(`transpose: [${permutation.join(", ")}] is not a permutation of the axes of ${formatShape(x!.shape)}.`, "Name each axis once.");
+    }
+    return { shape: permutation.map((axis) => x!.shape[axis]!), dtype: x!.dtype };
+  },
   reference: ([x], { permutation }, out) => {
     const strides = rowMajorStrides(x!.shape);
     const from = { offset: 0, strides: permutation.map((axis) => strides[axis]!) };
     walk(out.shape, from, { offset: 0, strides: rowMajorStrides(out.shape) }, (i, o) => (out.data[o] = x!.data[i]!));
   },
-  vjp: ({ params: { permutation } }, cotangent) => [ops.transpose(cotangent, inverse(permutation))],
-  jvp: ({ params }, [tangent]) => ops.transpose(tangent!, params.permutation),
-  batch: ([x], _, { permutation }) => ops.transpose(x!, [0, ...permutation.map((axis) => axis + 1)]),
+  vjp: ({ params: { permutation } }, cotangent) => [transpose(cotangent, inverse(permutation))],
+  jvp: ({ params }, [tangent]) => transpose(tangent!, params.permutation),
+  batch: ([x], _, { permutation }) => transpose(x!, [0, ...permutation.map((axis) => axis + 1)]),
   samples: () => [
     transposeSample([2, 3], [1, 0]),
     transposeSample([7, 17], [1, 0], "odd sizes"),
@@ -80,37 +98,6 @@ function inverse(permutation: readonly number[]): number[] {
   return permutation.map((_, axis) => permutation.indexOf(axis));
 }
 
-function broadcastSample(from: Shape, to: Shape, name?: string): Sample<"broadcast"> {
-  return { inputs: [spread("float32", from, -3, 3)], params: { shape: to }, ...(name === undefined ? {} : { name }) };
-}
-
-export const broadcastRule: Rule<"broadcast"> = {
-  shape: infer.broadcast,
-  reference: ([x], { shape }, out) => {
-    const strides = rowMajorStrides(x!.shape).map((stride, axis) => (x!.shape[axis] === 1 ? 0 : stride));
-    walk(shape, { offset: 0, strides }, { offset: 0, strides: rowMajorStrides(shape) }, (i, o) => (out.data[o] = x!.data[i]!));
-  },
-  vjp: ({ inputs: [x], params: { shape } }, cotangent) => {
-    const grown = shape.flatMap((extent, axis) => (extent === x!.shape[axis] ? [] : [axis]));
-    return [grown.length === 0 ? cotangent : ops.reshape(ops.sum(cotangent, grown), x!.shape)];
-  },
-  jvp: ({ params }, [tangent]) => ops.broadcast(tangent!, params.shape),
-  batch: ([x], _, { shape }, size) => ops.broadcast(x!, [size, ...shape]),
-  samples: () => [
-    broadcastSample([1, 3], [2, 3]),
-    broadcastSample([7, 1], [7, 17], "odd sizes"),
-    broadcastSample([1, 1], [3, 5], "both axes"),
-    broadcastSample([2, 1, 3], [2, 5, 3], "middle axis"),
-    broadcastSample([4], [4], "same shape"),
-    broadcastSample([1], [0], "to nothing"),
-    ...inEveryDType((dtype): Sample<"broadcast"> => ({ inputs: [spread(dtype, [3, 1], 0, 9)], params: { shape: [3, 2] } })),
-  ],
-  errors: [
-    { inputs: [aval("float32", 2, 3)], params: { shape: [2, 4] }, message: /\[2, 3\] does not grow to \[2, 4\]: axis 1 has 3, not 1/ },
-    { inputs: [aval("float32", 3)], params: { shape: [2, 3] }, message: /the target has 2 entries for shape \[3\]/ },
-  ],
-};
-
 interface SliceRange {
   readonly begin: readonly number[];
   readonly end: readonly number[];
@@ -121,8 +108,26 @@ function sliceSample(shape: Shape, { begin, end, step }: SliceRange, name?: stri
   return { inputs: [spread("float32", shape, -3, 3)], params: { begin, end, step }, ...(name === undefined ? {} : { name }) };
 }
 
+/** begin ≤ index < end, every `step`-th, one entry an axis; steps are 1 by default. */
+export function slice(x: GraphNode, begin: readonly number[], end: readonly number[], step?: readonly number[]): GraphNode<"slice"> {
+  return apply(sliceRule, [x], { begin, end, step: step ?? x.shape.map(() => 1) });
+}
+
 export const sliceRule: Rule<"slice"> = {
-  shape: infer.slice,
+  op: "slice",
+  shape: ([x], { begin, end, step }) => {
+    requireEntries("slice", "begin", begin, x!);
+    requireEntries("slice", "end", end, x!);
+    requireEntries("slice", "step", step, x!);
+    const shape = x!.shape.map((extent, axis) => {
+      const [from, to, by] = [begin[axis]!, end[axis]!, step[axis]!];
+      if (![from, to, by].every(Number.isInteger) || from < 0 || to < from || to > extent || by < 1) {
+        throw new ShapeError(`slice: ${from} to ${to} by ${by} does not lie in axis ${axis} of ${formatShape(x!.shape)}.`, "0 ≤ begin ≤ end ≤ size and step ≥ 1.");
+      }
+      return Math.ceil((to - from) / by);
+    });
+    return { shape, dtype: x!.dtype };
+  },
   reference: ([x], { begin, step }, out) => {
     const strides = rowMajorStrides(x!.shape);
     const from = { offset: begin.reduce((offset, index, axis) => offset + index * strides[axis]!, 0), strides: strides.map((stride, axis) => stride * step[axis]!) };
@@ -131,10 +136,10 @@ export const sliceRule: Rule<"slice"> = {
   vjp: ({ inputs: [x], params: { begin, step } }, cotangent) => {
     const spaced = spacedOut(cotangent, step);
     const after = x!.shape.map((extent, axis) => extent - begin[axis]! - spaced.shape[axis]!);
-    return [ops.pad(spaced, begin, after)];
+    return [pad(spaced, begin, after)];
   },
-  jvp: ({ params: { begin, end, step } }, [tangent]) => ops.slice(tangent!, begin, end, step),
-  batch: ([x], _, { begin, end, step }, size) => ops.slice(x!, [0, ...begin], [size, ...end], [1, ...step]),
+  jvp: ({ params: { begin, end, step } }, [tangent]) => slice(tangent!, begin, end, step),
+  batch: ([x], _, { begin, end, step }, size) => slice(x!, [0, ...begin], [size, ...end], [1, ...step]),
   samples: () => [
     sliceSample([5], { begin: [1], end: [4], step: [1] }),
     sliceSample([3, 7], { begin: [1, 2], end: [3, 6], step: [1, 1] }, "two axes"),
@@ -158,10 +163,10 @@ function spacedOut(x: GraphNode, step: readonly number[]): GraphNode {
   return step.reduce((node, by, axis) => {
     const extent = node.shape[axis]!;
     if (by === 1 || extent < 2) return node;
-    const split = ops.reshape(node, node.shape.toSpliced(axis + 1, 0, 1));
+    const split = reshape(node, node.shape.toSpliced(axis + 1, 0, 1));
     const after = zeros(split.shape).with(axis + 1, by - 1);
-    const merged = ops.reshape(ops.pad(split, zeros(split.shape), after), node.shape.with(axis, extent * by));
-    return ops.slice(merged, zeros(merged.shape), merged.shape.with(axis, (extent - 1) * by + 1));
+    const merged = reshape(pad(split, zeros(split.shape), after), node.shape.with(axis, extent * by));
+    return slice(merged, zeros(merged.shape), merged.shape.with(axis, (extent - 1) * by + 1));
   }, x);
 }
 
@@ -169,17 +174,30 @@ function padSample(shape: Shape, before: readonly number[], after: readonly numb
   return { inputs: [spread("float32", shape, -3, 3)], params: { before, after, value }, ...(name === undefined ? {} : { name }) };
 }
 
+/** `value` (0 by default) around `x`, one width an axis. */
+export function pad(x: GraphNode, before: readonly number[], after: readonly number[], value = 0): GraphNode<"pad"> {
+  return apply(padRule, [x], { before, after, value });
+}
+
 export const padRule: Rule<"pad"> = {
-  shape: infer.pad,
+  op: "pad",
+  shape: ([x], { before, after }) => {
+    requireEntries("pad", "before", before, x!);
+    requireEntries("pad", "after", after, x!);
+    for (const width of [...before, ...after]) {
+      if (!Number.isInteger(width) || width < 0) throw new ShapeError(`pad: ${width} is not a width.`, "Widths are integers from 0; slice removes elements.");
+    }
+    return { shape: x!.shape.map((extent, axis) => before[axis]! + extent + after[axis]!), dtype: x!.dtype };
+  },
   reference: ([x], { before, value }, out) => {
     out.data.fill(value);
     const strides = rowMajorStrides(out.shape);
     const into = { offset: before.reduce((offset, width, axis) => offset + width * strides[axis]!, 0), strides };
     walk(x!.shape, { offset: 0, strides: rowMajorStrides(x!.shape) }, into, (i, o) => (out.data[o] = x!.data[i]!));
   },
-  vjp: ({ inputs: [x], params: { before } }, cotangent) => [ops.slice(cotangent, before, before.map((width, axis) => width + x!.shape[axis]!))],
-  jvp: ({ params: { before, after } }, [tangent]) => ops.pad(tangent!, before, after),
-  batch: ([x], _, { before, after, value }) => ops.pad(x!, [0, ...before], [0, ...after], value),
+  vjp: ({ inputs: [x], params: { before } }, cotangent) => [slice(cotangent, before, before.map((width, axis) => width + x!.shape[axis]!))],
+  jvp: ({ params: { before, after } }, [tangent]) => pad(tangent!, before, after),
+  batch: ([x], _, { before, after, value }) => pad(x!, [0, ...before], [0, ...after], value),
   samples: () => [
     padSample([3], [1], [2], 0),
     padSample([3, 7], [1, 0], [0, 2], -1.5, "a value, one side an axis"),
@@ -194,48 +212,5 @@ export const padRule: Rule<"pad"> = {
   errors: [
     { inputs: [aval("float32", 3)], params: { before: [-1], after: [0], value: 0 }, message: /-1 is not a width/ },
     { inputs: [aval("float32", 3, 2)], params: { before: [1], after: [1, 1], value: 0 }, message: /before has 1 entries for shape \[3, 2\]/ },
-  ],
-};
-
-function concatSample(shapes: readonly Shape[], axis: number, name?: string, dtype: DType = "float32"): Sample<"concat"> {
-  return { inputs: shapes.map((shape, index) => spread(dtype, shape, 0, 9, index)), params: { axis }, ...(name === undefined ? {} : { name }) };
-}
-
-export const concatRule: Rule<"concat"> = {
-  shape: infer.concat,
-  reference: (inputs, { axis }, out) => {
-    const strides = rowMajorStrides(out.shape);
-    let offset = 0;
-    for (const { shape, data } of inputs) {
-      walk(shape, { offset: 0, strides: rowMajorStrides(shape) }, { offset, strides }, (i, o) => (out.data[o] = data[i]!));
-      offset += shape[axis]! * strides[axis]!;
-    }
-  },
-  vjp: ({ inputs, params: { axis } }, cotangent) => {
-    let at = 0;
-    return inputs.map(({ shape }) => {
-      const begin = zeros(shape).with(axis, at);
-      at += shape[axis]!;
-      return ops.slice(cotangent, begin, shape.with(axis, at));
-    });
-  },
-  jvp: ({ inputs, params: { axis } }, tangents) =>
-    ops.concat(inputs.map((input, index) => tangents[index] ?? ops.scalarLike(0, input)), axis),
-  batch: (inputs, batched, { axis }, size) => ops.concat(ops.alignBatch(inputs, batched, size), axis + 1),
-  samples: () => [
-    concatSample([[2], [3]], 0),
-    concatSample([[3, 7], [3, 1], [3, 17]], 1, "three, odd sizes"),
-    concatSample([[1, 5], [2, 5]], 0, "outer axis"),
-    concatSample([[2, 3, 5], [2, 1, 5]], 1, "middle axis"),
-    concatSample([[4]], 0, "one"),
-    concatSample([[0, 3], [2, 3]], 0, "one is empty"),
-    concatSample([[0], [0]], 0, "empty"),
-    ...everyDType.map((dtype) => concatSample([[2], [3]], 0, dtype, dtype)),
-  ],
-  errors: [
-    { inputs: [], params: { axis: 0 }, message: /nothing to concatenate/ },
-    { inputs: [aval("float32", 2, 3), aval("float32", 3, 3)], params: { axis: 1 }, message: /\[2, 3\] and \[3, 3\] differ outside axis 1/ },
-    { inputs: [aval("float32", 2), aval("int32", 2)], params: { axis: 0 }, message: /dtypes float32 and int32 differ/ },
-    { inputs: [aval("float32")], params: { axis: 0 }, message: /axis 0 is out of range for shape \[\]/ },
   ],
 };

@@ -1,9 +1,14 @@
 // Random bits by counter: element i is a pure function of (key, i), whatever the device and its threads.
 // Threefry-2x32 with 20 rounds: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
-import * as ops from "./build.ts";
-import { infer } from "./infer.ts";
-import type { HostValue, Rule } from "./rule.ts";
+import { scalarLike } from "./broadcast.ts";
+import { requireDType, requireShape } from "./check.ts";
+import { concat } from "./concat.ts";
+import { ShapeError } from "./errors.ts";
+import type { GraphNode } from "./graph.ts";
+import { reshape, slice } from "./movement.ts";
+import { apply, type HostValue, type Rule } from "./rule.ts";
 import { aval, host } from "./sample.ts";
+import { formatShape, sameShape, type Shape } from "./shape.ts";
 
 /** Rotation distances of eight rounds, as two groups of four between which the key is added. */
 const ROTATIONS = [
@@ -30,8 +35,19 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number): re
 
 const key = (): HostValue => host("int32", [2], [0x12345678, -1698898192]);
 
+/** 32 random bits an element, from an int32 [2] key. */
+export function randomBits(key: GraphNode, shape: Shape): GraphNode<"randomBits"> {
+  return apply(randomBitsRule, [key], { shape });
+}
+
 export const randomBitsRule: Rule<"randomBits"> = {
-  shape: infer.randomBits,
+  op: "randomBits",
+  shape: ([key], { shape }) => {
+    requireDType("randomBits", "the key", key!, "int32");
+    if (!sameShape(key!.shape, [2])) throw new ShapeError(`randomBits: the key has shape ${formatShape(key!.shape)}.`, "A key is two words: [2].");
+    requireShape("randomBits", shape);
+    return { shape, dtype: "int32" };
+  },
   reference: ([words], _, out) => {
     for (let i = 0; i < out.data.length; i++) {
       const [a, b] = threefry2x32(words!.data[0]!, words!.data[1]!, 0, i);
@@ -42,10 +58,10 @@ export const randomBitsRule: Rule<"randomBits"> = {
   jvp: "none",
   batch: ([keys], _, { shape }, size) => {
     const draws = Array.from({ length: size }, (__, index) => {
-      const own = ops.reshape(ops.slice(keys!, [index, 0], [index + 1, 2]), [2]);
-      return ops.reshape(ops.randomBits(own, shape), [1, ...shape]);
+      const own = reshape(slice(keys!, [index, 0], [index + 1, 2]), [2]);
+      return reshape(randomBits(own, shape), [1, ...shape]);
     });
-    return size === 0 ? ops.scalarLike(0, { shape: [0, ...shape], dtype: "int32" }) : ops.concat(draws, 0);
+    return size === 0 ? scalarLike(0, { shape: [0, ...shape], dtype: "int32" }) : concat(draws, 0);
   },
   samples: () => [
     { inputs: [key()], params: { shape: [2, 3] } },

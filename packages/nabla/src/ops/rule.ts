@@ -1,7 +1,7 @@
 // The contract of a primitive: everything nabla must know of it, in one object.
 // The registry (registry.ts) is an exhaustive mapped type over it, so a missing rule is a compile error.
 import type { TypedArray } from "./dtype.ts";
-import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
+import { type Aval, GraphNode, type OpName, type OpParams } from "./graph.ts";
 
 /** A host value the reference device computes with. `data` is row-major; float32 values may be held in a Float64Array. */
 export interface HostValue extends Aval {
@@ -34,6 +34,7 @@ export interface ErrorSample<P extends OpName> {
 
 /** The rule of primitive `P`. */
 export interface Rule<P extends OpName> {
+  readonly op: P;
   /** Infers the output, or throws ShapeError / DTypeError naming the primitive, the shapes and the axis. */
   shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
   /** Plain evaluation in the precision of `out`: the oracle. */
@@ -42,9 +43,14 @@ export interface Rule<P extends OpName> {
   readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
   /** Tangent of the output from the inputs' (null = zero; at least one is not), written in nodes; null where the output has none. */
   readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[]) => GraphNode | null);
-  /** The node on inputs that gained a leading batch axis where `batched` says so (at least once, but for leaves); the result has it as axis 0. */
-  batch(inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number): GraphNode;
+  /** The node on inputs that gained a leading batch axis where `batched` says so (at least once); the result has it as axis 0. "none": no inputs. */
+  readonly batch: "none" | ((inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number) => GraphNode);
   /** Made when asked for: only tests do. */
   samples(): readonly Sample<P>[];
   readonly errors: readonly ErrorSample<P>[];
+}
+
+/** The node of a primitive on `inputs`, always a new one; throws what its shape rule throws. */
+export function apply<P extends OpName>(rule: Rule<P>, inputs: readonly GraphNode[], params: OpParams[P]): GraphNode<P> {
+  return new GraphNode(rule.op, inputs, params, rule.shape(inputs, params));
 }

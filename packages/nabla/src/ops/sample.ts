@@ -29,3 +29,10 @@ export function spread(dtype: DType, shape: Shape, low: number, high: number, se
 export function aval(dtype: DType, ...shape: number[]): Aval {
   return { shape, dtype };
 }
+
+const otherDTypes: readonly DType[] = ["float64", "int32", "uint8", "bool"];
+
+/** One more sample for each dtype but float32, which the others have. */
+export function inEveryDType<S extends object>(make: (dtype: DType) => S): (S & { name: string })[] {
+  return otherDTypes.map((dtype) => ({ ...make(dtype), name: dtype }));
+}

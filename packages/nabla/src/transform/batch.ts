@@ -12,11 +12,11 @@ export function vmap(outputs: readonly GraphNode[], inputs: readonly GraphNode[]
   const rewritten = new Map<GraphNode, GraphNode>(inputs.map((input, index) => [input, stacked[index]!]));
   const segments = new SegmentCopies();
   for (const node of derivationOrder(outputs, new Set(inputs))) {
-    if (rewritten.has(node)) continue;
-    if (!dependencies(node).some((input) => rewritten.has(input))) continue;
+    const { batch } = ruleOf(node);
+    if (rewritten.has(node) || batch === "none" || !dependencies(node).some((input) => rewritten.has(input))) continue;
     const batched = node.inputs.map((input) => rewritten.has(input));
     const operands = node.inputs.map((input) => rewritten.get(input) ?? input);
-    inSegment(segments.copyOf(node.segment), () => rewritten.set(node, ruleOf(node).batch(operands, batched, node.params, size)));
+    inSegment(segments.copyOf(node.segment), () => rewritten.set(node, batch(operands, batched, node.params, size)));
   }
   return outputs.map((output) => rewritten.get(output) ?? repeat(output, size));
 }
