@@ -12,7 +12,7 @@ describe("fANOVA", () => {
   test("an additive function: variances c²/12 of c·x, forest shares near them", () => {
     // variances 9/12, 1/12, 0 → shares 0.9, 0.1, 0
     const study = randomStudy<{ a: number; b: number; c: number }>({ a: unit, b: unit, c: unit }, ({ a, b }) => 3 * a + b, 400);
-    const shares = fanova(study);
+    const { main: shares } = fanova(study);
     expect(Math.abs(shares["a"]! - 0.9)).toBeLessThan(0.03);
     expect(Math.abs(shares["b"]! - 0.1)).toBeLessThan(0.03);
     expect(shares["c"]).toBeLessThan(0.01);
@@ -24,20 +24,62 @@ describe("fANOVA", () => {
     const trials = ["x", "y", "z"].flatMap((kind, k) =>
       [0, 1, 2, 3].flatMap((n) => Array.from({ length: 12 }, (_, i) =>
         trialOf(k * 48 + n * 12 + i, { params: { kind, n }, distributions, values: [(kind === "z" ? 6 : 0) + n] }))));
-    const shares = fanova(studyOf(trials), { trees: 16 });
+    const { main: shares } = fanova(studyOf(trials), { trees: 16 });
     expect(shares["kind"]).toBeCloseTo(8 / 9.25, 10);
     expect(shares["n"]).toBeCloseTo(1.25 / 9.25, 10);
   });
 
   test("a pure interaction has no main effect", () => {
     const study = randomStudy<{ a: number; b: number }>({ a: unit, b: unit }, ({ a, b }) => Math.sign(a - 0.5) * Math.sign(b - 0.5), 600);
-    const shares = fanova(study);
-    expect(shares["a"]! + shares["b"]!).toBeLessThan(0.1);
+    const { main, interactions } = fanova(study);
+    expect(main["a"]! + main["b"]!).toBeLessThan(0.1);
+    expect(interactions[0]!.share).toBeGreaterThan(0.9);
+  });
+
+  test("Ishigami's function: shares .314, .442, 0 alone and .244 of the first with the third (Ishigami & Homma 1990)", () => {
+    const angle = floatDistribution(-Math.PI, Math.PI);
+    const study = randomStudy<{ x1: number; x2: number; x3: number }>({ x1: angle, x2: angle, x3: angle },
+      ({ x1, x2, x3 }) => Math.sin(x1) + 7 * Math.sin(x2) ** 2 + 0.1 * x3 ** 4 * Math.sin(x1), 1000);
+    const { main, interactions } = fanova(study, { trees: 16 });
+    expect(Math.abs(main["x1"]! - 0.314)).toBeLessThan(0.05);
+    expect(Math.abs(main["x2"]! - 0.442)).toBeLessThan(0.12); // greedy splits are slow to see its waves
+    expect(main["x3"]).toBeLessThan(0.02);
+    expect(interactions.map(({ parameters }) => parameters.join())).toHaveLength(3);
+    expect(interactions[0]!.parameters).toEqual(["x1", "x3"]);
+    expect(Math.abs(interactions[0]!.share - 0.244)).toBeLessThan(0.05);
+    expect(interactions[1]!.share).toBeLessThan(0.06);
+  });
+
+  test("pairs are exact on a full grid too: a category with an integer", () => {
+    // f = n where kind is z and else 0: Var = E[f²] − E[f]², kind alone 0.5, n alone 1.25 / 9
+    const distributions = { kind: categoricalDistribution(["x", "y", "z"]), n: intDistribution(0, 3) };
+    const trials = ["x", "y", "z"].flatMap((kind, k) =>
+      [0, 1, 2, 3].flatMap((n) => Array.from({ length: 12 }, (_, i) =>
+        trialOf(k * 48 + n * 12 + i, { params: { kind, n }, distributions, values: [kind === "z" ? n : 0] }))));
+    const { main, interactions } = fanova(studyOf(trials), { trees: 16 });
+    const variance = 14 / 12 - 0.5 ** 2;
+    expect(main["kind"]).toBeCloseTo(0.5 / variance, 10);
+    expect(main["n"]).toBeCloseTo(1.25 / 9 / variance, 10);
+    expect(interactions[0]!.share).toBeCloseTo(1 - (0.5 + 1.25 / 9) / variance, 10);
+  });
+
+  test("everything is explained where there are two parameters, also on coarser cells than the forest's", () => {
+    const study = randomStudy<{ a: number; b: number }>({ a: unit, b: unit }, ({ a, b }) => Math.sin(9 * a * b), 1000);
+    const { main, interactions } = fanova(study, { trees: 8 });
+    const sum = main["a"]! + main["b"]! + interactions[0]!.share;
+    expect(sum).toBeLessThanOrEqual(1 + 1e-9);
+    expect(sum).toBeGreaterThan(0.97);
+  });
+
+  test("the members of a subset act together as one parameter", () => {
+    const study = randomStudy<{ features: string[]; x: number }>({ features: subsetDistribution(["a", "b"]), x: unit },
+      ({ features }) => (features.length === 2 ? 1 : 0), 300); // one third each: a, b, a × b
+    expect(fanova(study, { trees: 8 }).main["features"]).toBeGreaterThan(0.95);
   });
 
   test("log scales are uniform in the logarithm", () => {
     const distributions = { lr: floatDistribution(1e-6, 1, { log: true }), x: unit };
-    const shares = fanova(randomStudy<{ lr: number; x: number }>(distributions, ({ lr, x }) => Math.log10(lr) / 6 + x, 500));
+    const { main: shares } = fanova(randomStudy<{ lr: number; x: number }>(distributions, ({ lr, x }) => Math.log10(lr) / 6 + x, 500));
     expect(Math.abs(shares["lr"]! - 0.5)).toBeLessThan(0.06);
   });
 

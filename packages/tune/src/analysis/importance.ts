@@ -7,7 +7,7 @@ export type ImportanceOptions = ({ readonly method?: "ped-anova" } & PedAnovaOpt
 
 /** Share of each parameter; "ped-anova" (default) asks what makes a trial one of the best, "fanova" what moves the objective. */
 export function importance(results: StudyResults, options: ImportanceOptions = {}): Record<string, number> {
-  const raw = options.method === "fanova" ? fanova(results, options) : pedAnova(results, options);
+  const raw = options.method === "fanova" ? fanova(results, options).main : pedAnova(results, options);
   const total = Object.values(raw).reduce((sum, value) => sum + value, 0);
   return Object.fromEntries(
     Object.entries(raw)

@@ -4,7 +4,7 @@ export { bestTrials, historyTable, toCsv, trialsTable, type HistoryRow, type Tri
 export { bestSoFar, empiricalDistribution, quantile, quantileCurves, regretCurve, type EmpiricalDistribution } from "./regret.ts";
 export { importance, type ImportanceOptions } from "./importance.ts";
 export { pedAnova, type PedAnovaOptions } from "./ped-anova.ts";
-export { fanova, type FanovaOptions } from "./fanova.ts";
+export { fanova, type FanovaDecomposition, type FanovaOptions, type Interaction } from "./fanova.ts";
 export { dominates, nonDominatedRanks, paretoFront } from "../pareto/dominance.ts";
 export { hypervolume, hypervolumeContributions } from "../pareto/hypervolume.ts";
 export { hypervolumeHistory } from "./hypervolume-history.ts";
