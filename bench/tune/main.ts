@@ -16,7 +16,7 @@ const USAGE = `npm run bench -- tune [options]
   --only A,B         parts: speed, storage, analytic, tables, evaluations, hypergradients, optuna
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
-  --python PATH      interpreter that may have Optuna (default python3)`;
+  --python PATH      interpreter that may have Optuna or cmaes (default python3)`;
 
 /** Runs the benchmark of hyper-parameter samplers. */
 export async function main(args: string[]): Promise<void> {
@@ -39,7 +39,7 @@ export async function main(args: string[]): Promise<void> {
   const report = new Report();
   if (wanted("speed")) speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
-  if (wanted("evaluations")) evaluationGates(report, values.quick);
+  if (wanted("evaluations")) evaluationGates(report, values.quick, values.python);
   if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;
   if (wanted("analytic")) analyticGates(report, samplers, seeds);
   if (wanted("tables")) {

@@ -27,6 +27,7 @@ export class CMA {
   private readonly separable: boolean;
   private readonly thresholds: readonly (Float64Array | null)[] | null;
   private readonly C: Float64Array;
+  /** Eigenvectors of C as rows: Bᵀ of the tutorial. */
   private readonly B: Float64Array;
   private readonly pathC: Float64Array;
   private readonly pathSigma: Float64Array;
@@ -81,7 +82,6 @@ export class CMA {
     for (let i = 0; i < n; i++) this.C[this.separable ? i : i * n + i] = 1;
     if (!this.separable) for (let i = 0; i < n; i++) this.B[i * n + i] = 1;
     this.D = new Float64Array(n).fill(1);
-    this.scratch = new Float64Array(n);
     this.pathC = new Float64Array(n);
     this.pathSigma = new Float64Array(n);
   }
@@ -93,15 +93,12 @@ export class CMA {
       for (let i = 0; i < n; i++) out[i] = mean[i]! + sigma * D[i]! * normal();
       return;
     }
-    const z = this.scratch;
-    for (let j = 0; j < n; j++) z[j] = D[j]! * normal();
-    for (let i = 0, at = 0; i < n; i++, at += n) {
-      let s = 0;
-      for (let j = 0; j < n; j++) s += B[at + j]! * z[j]!;
-      out[i] = mean[i]! + sigma * s;
+    out.set(mean);
+    for (let j = 0, at = 0; j < n; j++, at += n) {
+      const z = sigma * D[j]! * normal();
+      for (let i = 0; i < n; i++) out[i] = out[i]! + z * B[at + i]!;
     }
   }
-  private readonly scratch: Float64Array;
 
   /** Where a sampled v is evaluated: stretched about the mean in coordinates with integers. */
   evaluated(v: Float64Array, out: Float64Array): void {
@@ -113,13 +110,10 @@ export class CMA {
     const { n, weights, sigma, mean, C, pathC, pathSigma, mu } = this;
     const lambda = points.length;
     this.generation++;
-    const steps = points.map((x) => {
-      const y = new Float64Array(n);
-      for (let i = 0; i < n; i++) y[i] = (x[i]! - mean[i]!) / sigma;
-      return y;
-    });
+    const steps = new Float64Array(lambda * n); // row k: y of the k-th best
+    for (let k = 0; k < lambda; k++) for (let i = 0; i < n; i++) steps[k * n + i] = (points[k]![i]! - mean[i]!) / sigma;
     const step = new Float64Array(n);
-    for (let k = 0; k < mu; k++) for (let i = 0; i < n; i++) step[i] = step[i]! + weights[k]! * steps[k]![i]!;
+    for (let k = 0; k < mu; k++) for (let i = 0; i < n; i++) step[i] = step[i]! + weights[k]! * steps[k * n + i]!;
     for (let i = 0; i < n; i++) mean[i] = mean[i]! + sigma * step[i]!;
 
     // Cumulation: equations (43) and (45).
@@ -140,10 +134,7 @@ export class CMA {
     const scaled = weights.slice(0, lambda);
     for (let k = 0; k < lambda; k++) {
       if (scaled[k]! >= 0) continue;
-      const w = this.whiten(steps[k]!);
-      let norm = 1e-8;
-      for (let i = 0; i < n; i++) norm += w[i]! ** 2;
-      scaled[k] = scaled[k]! * n / norm;
+      scaled[k] = scaled[k]! * n / (this.squaredLength(steps.subarray(k * n, (k + 1) * n)) + 1e-8);
     }
     let total = 0;
     for (let k = 0; k < lambda; k++) total += weights[k]!;
@@ -151,14 +142,19 @@ export class CMA {
     if (this.separable) {
       for (let i = 0; i < n; i++) {
         let rank = 0;
-        for (let k = 0; k < lambda; k++) rank += scaled[k]! * steps[k]![i]! ** 2;
+        for (let k = 0; k < lambda; k++) rank += scaled[k]! * steps[k * n + i]! ** 2;
         C[i] = keep * C[i]! + this.c1 * pathC[i]! ** 2 + this.cmu * rank;
       }
     } else {
-      for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) {
-        let rank = 0;
-        for (let k = 0; k < lambda; k++) rank += scaled[k]! * steps[k]![i]! * steps[k]![j]!;
-        C[i * n + j] = C[j * n + i] = keep * C[i * n + j]! + this.c1 * pathC[i]! * pathC[j]! + this.cmu * rank;
+      const rank = new Float64Array(n);
+      for (let i = 0; i < n; i++) {
+        rank.fill(0, 0, i + 1);
+        for (let k = 0; k < lambda; k++) {
+          const w = scaled[k]! * steps[k * n + i]!;
+          for (let j = 0, at = k * n; j <= i; j++, at++) rank[j] = rank[j]! + w * steps[at]!;
+        }
+        const p = this.c1 * pathC[i]!;
+        for (let j = 0; j <= i; j++) C[i * n + j] = C[j * n + i] = keep * C[i * n + j]! + p * pathC[j]! + this.cmu * rank[j]!;
       }
     }
     this.sigma *= Math.exp(Math.min(1, (this.cSigma / this.dSigma) * (length / this.chi - 1)));
@@ -184,9 +180,20 @@ export class CMA {
   mahalanobis(x: Float64Array): number {
     const y = new Float64Array(this.n);
     for (let i = 0; i < this.n; i++) y[i] = (x[i]! - this.mean[i]!) / this.sigma;
-    let s = 0;
-    for (const w of this.whiten(y)) s += w * w;
-    return Math.sqrt(s);
+    return Math.sqrt(this.squaredLength(y));
+  }
+
+  /** |C^(−½)·y|². */
+  private squaredLength(y: Float64Array): number {
+    const { n, B, D } = this;
+    let sum = 0;
+    for (let j = 0, at = 0; j < n; j++, at += n) {
+      let s = 0;
+      if (this.separable) s = y[j]!;
+      else for (let i = 0; i < n; i++) s += B[at + i]! * y[i]!;
+      sum += (s / D[j]!) ** 2;
+    }
+    return sum;
   }
 
   private variance(i: number): number {
@@ -201,11 +208,11 @@ export class CMA {
       for (let i = 0; i < n; i++) out[i] = y[i]! / D[i]!;
       return out;
     }
-    for (let j = 0; j < n; j++) {
+    for (let j = 0, at = 0; j < n; j++, at += n) {
       let s = 0;
-      for (let i = 0; i < n; i++) s += B[i * n + j]! * y[i]!;
+      for (let i = 0; i < n; i++) s += B[at + i]! * y[i]!;
       s /= D[j]!;
-      for (let i = 0; i < n; i++) out[i] = out[i]! + B[i * n + j]! * s;
+      for (let i = 0; i < n; i++) out[i] = out[i]! + B[at + i]! * s;
     }
     return out;
   }
@@ -225,7 +232,7 @@ export class CMA {
     if (!repaired) return;
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
       let s = 0;
-      for (let k = 0; k < n; k++) s += B[i * n + k]! * D[k]! ** 2 * B[j * n + k]!;
+      for (let k = 0; k < n; k++) s += B[k * n + i]! * D[k]! ** 2 * B[k * n + j]!;
       C[i * n + j] = s;
     }
   }

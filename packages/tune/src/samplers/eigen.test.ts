@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { symmetricEigen } from "./eigen.ts";
 
-test.each([1, 2, 3, 10, 33])("V·diag(w)·Vᵀ restores the matrix and V is orthogonal, n = %i", (n) => {
+test.each([1, 2, 3, 10, 33])("Vᵀ·diag(w)·V restores the matrix and V is orthogonal, n = %i", (n) => {
   const A = new Float64Array(n * n);
   for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) A[i * n + j] = A[j * n + i] = Math.sin(3 * i + 7 * j) + (i === j ? i : 0);
   const w = new Float64Array(n), V = new Float64Array(n * n);
@@ -9,7 +9,7 @@ test.each([1, 2, 3, 10, 33])("V·diag(w)·Vᵀ restores the matrix and V is orth
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
     let a = 0, dot = 0;
     for (let k = 0; k < n; k++) {
-      a += V[i * n + k]! * w[k]! * V[j * n + k]!;
+      a += V[k * n + i]! * w[k]! * V[k * n + j]!;
       dot += V[k * n + i]! * V[k * n + j]!;
     }
     expect(a).toBeCloseTo(A[i * n + j]!, 9);

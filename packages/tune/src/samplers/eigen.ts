@@ -1,9 +1,9 @@
 // Eigenvalues and eigenvectors of a symmetric matrix: Householder reduction to tridiagonal form, then implicit QL steps
-// (Golub & Van Loan, Matrix Computations, §8.3). Small matrices, so clarity over blocking.
+// (Golub & Van Loan, Matrix Computations, §8.3). Vectors are rows, so that every inner loop walks along memory.
 
 /**
- * Decomposes the symmetric row-major matrix A (n×n) as V·diag(w)·Vᵀ.
- * `vectors` receives V row-major, its column j belonging to `values[j]`; the order of the values is not defined.
+ * Decomposes the symmetric row-major matrix A (n×n) as Vᵀ·diag(w)·V.
+ * `vectors` receives V row-major, its row j belonging to `values[j]`; the order of the values is not defined.
  */
 export function symmetricEigen(A: Float64Array, n: number, values: Float64Array, vectors: Float64Array): void {
   const V = vectors;
@@ -13,7 +13,7 @@ export function symmetricEigen(A: Float64Array, n: number, values: Float64Array,
   implicitQL(V, n, values, off);
 }
 
-/** Householder reduction: V becomes the orthogonal Q with QᵀAQ tridiagonal (`diagonal`, `off[1..n)`). */
+/** Householder reduction by the lower triangle: V becomes the orthogonal Qᵀ with QᵀAQ tridiagonal (`diagonal`, `off[1..n)`). */
 function tridiagonalise(V: Float64Array, n: number, diagonal: Float64Array, off: Float64Array): void {
   for (let i = n - 1; i > 0; i--) {
     const row = i * n;
@@ -31,48 +31,56 @@ function tridiagonalise(V: Float64Array, n: number, diagonal: Float64Array, off:
     }
     const f = V[row + i - 1]!;
     const g = f > 0 ? -Math.sqrt(h) : Math.sqrt(h);
-    off[i] = scale * g;
+    const reflected = scale * g;
     h -= f * g;
-    V[row + i - 1] = f - g;
-    // p = A·u / h is kept in off[0..i); u stays in row i, u/h in column i for the accumulation below.
-    let up = 0;
+    V[row + i - 1] = f - g; // u stays in row i for the accumulation below
+    // p = A·u in off[0..i), each element of the triangle serving both its places.
+    off.fill(0, 0, i);
     for (let j = 0; j < i; j++) {
-      V[j * n + i] = V[row + j]! / h;
-      let s = 0;
-      for (let k = 0; k <= j; k++) s += V[j * n + k]! * V[row + k]!;
-      for (let k = j + 1; k < i; k++) s += V[k * n + j]! * V[row + k]!;
-      off[j] = s / h;
-      up += off[j]! * V[row + j]!;
+      const at = j * n, u = V[row + j]!;
+      let s = V[at + j]! * u;
+      for (let k = 0; k < j; k++) {
+        const a = V[at + k]!;
+        s += a * V[row + k]!;
+        off[k] = off[k]! + a * u;
+      }
+      off[j] = off[j]! + s;
     }
+    let up = 0;
+    for (let j = 0; j < i; j++) up += (off[j] = off[j]! / h) * V[row + j]!;
     const half = up / (h + h);
     for (let j = 0; j < i; j++) {
-      const u = V[row + j]!;
+      const at = j * n, u = V[row + j]!;
       const q = off[j]! - half * u;
       off[j] = q;
-      for (let k = 0; k <= j; k++) V[j * n + k] = V[j * n + k]! - (u * off[k]! + q * V[row + k]!);
+      for (let k = 0; k <= j; k++) V[at + k] = V[at + k]! - (u * off[k]! + q * V[row + k]!);
     }
+    off[i] = reflected;
     diagonal[i] = h;
   }
   diagonal[0] = 0;
   off[0] = 0;
   for (let i = 0; i < n; i++) {
-    if (diagonal[i] !== 0) {
+    const row = i * n, h = diagonal[i]!;
+    if (h !== 0) {
       for (let j = 0; j < i; j++) {
+        const at = j * n;
         let s = 0;
-        for (let k = 0; k < i; k++) s += V[i * n + k]! * V[k * n + j]!;
-        for (let k = 0; k < i; k++) V[k * n + j] = V[k * n + j]! - s * V[k * n + i]!;
+        for (let k = 0; k < i; k++) s += V[row + k]! * V[at + k]!;
+        s /= h;
+        for (let k = 0; k < i; k++) V[at + k] = V[at + k]! - s * V[row + k]!;
       }
     }
-    diagonal[i] = V[i * n + i]!;
-    V[i * n + i] = 1;
+    diagonal[i] = V[row + i]!;
+    V[row + i] = 1;
     for (let j = 0; j < i; j++) {
+      V[row + j] = 0;
       V[j * n + i] = 0;
-      V[i * n + j] = 0;
     }
   }
 }
 
-/** QL with implicit Wilkinson shifts on the tridiagonal matrix, rotating V along. */
+/** QL with implicit Wilkinson shifts on the tridiagonal matrix, rotating the rows of V along. */
 function implicitQL(V: Float64Array, n: number, diagonal: Float64Array, off: Float64Array): void {
   for (let i = 1; i < n; i++) off[i - 1] = off[i]!;
   off[n - 1] = 0;
@@ -102,11 +110,10 @@ function implicitQL(V: Float64Array, n: number, diagonal: Float64Array, off: Flo
         p = s * r;
         diagonal[i + 1] = g + p;
         g = c * r - b;
-        for (let k = 0, at = i; k < n; k++, at += n) {
-          const f1 = V[at + 1]!;
-          const f0 = V[at]!;
-          V[at + 1] = s * f0 + c * f1;
-          V[at] = c * f0 - s * f1;
+        for (let k = i * n, end = k + n; k < end; k++) {
+          const v0 = V[k]!, v1 = V[k + n]!;
+          V[k + n] = s * v0 + c * v1;
+          V[k] = c * v0 - s * v1;
         }
       }
       if (r === 0 && i >= l) continue;
