@@ -54,7 +54,7 @@ test("the optimizer's update", () => {
     expectSameBits(`${n} parameters`, () => {
       const optimizer = adam();
       const parameter = data(n);
-      const hyper = Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, full([], value)])) as Parameters<typeof optimizer.update>[3];
+      const hyper = Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, full([], value as number)])) as Parameters<typeof optimizer.update>[3];
       const first = optimizer.update(data(n).mul(2), parameter, optimizer.init(parameter), hyper);
       const second = optimizer.update(first.parameter, first.parameter, first.state, hyper);
       return [second.parameter, second.state.mean, second.state.square];

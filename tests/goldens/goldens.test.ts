@@ -34,6 +34,8 @@ const read = (name: string): unknown => JSON.parse(readFileSync(join(import.meta
 const functions = (read("functions.json") as { cases: FunctionCase[] }).cases;
 const trajectories = read("trajectories.json") as Trajectories;
 
+const scheduled = (read("schedules.json") as { cases: { name: string; rates: number[] }[] }).cases;
+
 const flat = (numbers: Numbers): number[] => (typeof numbers === "number" ? [numbers] : numbers.flatMap(flat));
 
 /** Every number within `relative` of the golden one, or of the largest of them times 1e-6 (PyTorch's own rounding near zero). */
@@ -81,6 +83,20 @@ const optimizers: Readonly<Record<string, () => optim.Optimizer>> = {
   nesterov: () => optim.sgd({ learningRate: 0.05, momentum: 0.9, nesterov: true }),
   decay: () => optim.sgd({ learningRate: 0.05, momentum: 0.9, weightDecay: 0.01 }),
   adam: () => optim.adam({ learningRate: 0.01 }),
+  adamW: () => optim.adamW({ learningRate: 0.01, weightDecay: 0.1 }),
+  "momentum, cosine": () => optim.sgd({ learningRate: optim.cosine(0.1, { steps: 50 }), momentum: 0.9 }),
+  "adam, warm-up, steps": () => optim.adam({ learningRate: optim.warmUp(optim.stepDecay(0.02, { every: 15, factor: 0.3 }), { steps: 10, from: 0.002 }) }),
+  "clipped by norm": () => optim.clipByNorm(optim.sgd({ learningRate: 0.1, momentum: 0.9 }), 0.2),
+  "clipped by value": () => optim.clipByValue(optim.sgd({ learningRate: 0.5, momentum: 0.9 }), 0.01),
+};
+
+const schedules: Readonly<Record<string, optim.Schedule>> = {
+  step: optim.stepDecay(0.1, { every: 20, factor: 0.3 }),
+  milestones: optim.milestones(0.1, { at: [10, 35], factor: 0.2 }),
+  exponential: optim.exponential(0.1, { factor: 0.95 }),
+  cosine: optim.cosine(0.1, { steps: 59, final: 0.001 }),
+  "warm-up": optim.warmUp(0.1, { steps: 20, from: 0.025 }),
+  "warm-up, cosine": optim.warmUp(optim.cosine(0.1, { steps: 50 }), { steps: 10, from: 0.01 }),
 };
 
 onEveryDevice("50 training steps", () => {
@@ -98,9 +114,19 @@ onEveryDevice("50 training steps", () => {
   });
 });
 
+onEveryDevice("schedules", () => {
+  test.each(scheduled)("$name", ({ name, rates }) => {
+    rates.forEach((rate, step) => {
+      const value = schedules[name]!(tensor(step, { dtype: "float64" })).item();
+      if (!(Math.abs(value - rate) <= 1e-12)) expect.fail(`at step ${step} it is ${value}; PyTorch has ${rate}`);
+    });
+  });
+});
+
 describe("goldens", () => {
-  test("every function of the file has an implementation, and every optimizer its run", () => {
+  test("every function of the file has an implementation, every optimizer its run, every schedule its rates", () => {
     for (const { name } of functions) expect(implementations.some(([words]) => name.startsWith(words)), name).toBe(true);
     expect(trajectories.cases.map(({ name }) => name).sort()).toEqual(Object.keys(optimizers).sort());
+    expect(scheduled.map(({ name }) => name).sort()).toEqual(Object.keys(schedules).sort());
   });
 });

@@ -1,7 +1,8 @@
 """Writes the goldens of this folder with PyTorch (1.13 or later), in float32 on one thread:  python3 tests/goldens/make.py
 
 functions.json     values and gradients of softmax, log-sum-exp, cross-entropy and dense layers
-trajectories.json  50 training steps of a small network with each optimizer: every loss, and the weights at the end
+trajectories.json  50 training steps of a small network with each optimizer, schedule and clip: every loss, and the weights at the end
+schedules.json     the learning rate of 60 steps under each schedule
 Weights are stored as nabla holds them: [inputs, outputs].
 """
 
@@ -11,6 +12,7 @@ import pathlib
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim import lr_scheduler
 
 HERE = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
@@ -82,7 +84,47 @@ OPTIMIZERS = {
     "nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     "decay": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
     "adam": lambda p: torch.optim.Adam(p, lr=0.01),
+    "adamW": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    "momentum, cosine": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+    "adam, warm-up, steps": lambda p: torch.optim.Adam(p, lr=0.02),
+    "clipped by norm": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+    "clipped by value": lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9),
 }
+
+SCHEDULES = {
+    "step": lambda o: lr_scheduler.StepLR(o, step_size=20, gamma=0.3),
+    "milestones": lambda o: lr_scheduler.MultiStepLR(o, milestones=[10, 35], gamma=0.2),
+    "exponential": lambda o: lr_scheduler.ExponentialLR(o, gamma=0.95),
+    "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=59, eta_min=0.001),
+    "warm-up": lambda o: lr_scheduler.LinearLR(o, start_factor=0.25, total_iters=20),
+    "warm-up, cosine": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=10), lr_scheduler.CosineAnnealingLR(o, T_max=50)], milestones=[10]),
+}
+
+TRAINING_SCHEDULES = {
+    "momentum, cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=50),
+    "adam, warm-up, steps": lambda o: lr_scheduler.SequentialLR(
+        o, [lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=10), lr_scheduler.StepLR(o, step_size=15, gamma=0.3)], milestones=[10]),
+}
+
+CLIPS = {
+    "clipped by norm": lambda p: nn.utils.clip_grad_norm_(p, 0.2),
+    "clipped by value": lambda p: nn.utils.clip_grad_value_(p, 0.01),
+}
+
+
+def schedules():
+    cases = []
+    for name, make in SCHEDULES.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        schedule = make(optimizer)
+        rates = []
+        for _ in range(60):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        cases.append({"name": name, "rates": rates})
+    return {"torch": torch.__version__, "cases": cases}
 
 
 def network():
@@ -103,12 +145,17 @@ def trajectories():
         model = network()
         model.load_state_dict(initial.state_dict())
         optimizer = make(model.parameters())
+        schedule = TRAINING_SCHEDULES[name](optimizer) if name in TRAINING_SCHEDULES else None
         losses = []
         for _ in range(50):
             optimizer.zero_grad()
             loss = F.cross_entropy(model(x), labels)
             loss.backward()
+            if name in CLIPS:
+                CLIPS[name](model.parameters())
             optimizer.step()
+            if schedule is not None:
+                schedule.step()
             losses.append(numbers(loss.detach()))
         cases.append({"name": name, "losses": losses, "weights": weights_of(model)})
     return {"torch": torch.__version__, "x": numbers(x), "labels": labels.tolist(), "initial": weights_of(initial), "cases": cases}
@@ -116,3 +163,4 @@ def trajectories():
 
 write("functions.json", functions())
 write("trajectories.json", trajectories())
+write("schedules.json", schedules())

@@ -52,7 +52,7 @@ function adamUpdate(size: number): () => void {
   const initial = optimizer.init(parameter);
   const stateNames = Object.keys(initial);
   const hyperNames = Object.keys(optimizer.hyper);
-  const values = [parameter, ...Object.values(initial), uniform(key(5), [size]), ...hyperNames.map((name) => tensor(optimizer.hyper[name]!))];
+  const values = [parameter, ...Object.values(initial), uniform(key(5), [size]), ...hyperNames.map((name) => tensor(optimizer.hyper[name] as number))];
   return inPlace(values, (inputs) => {
     const named = (names: readonly string[], from: number): Record<string, Tensor> => Object.fromEntries(names.map((name, index) => [name, inputs[from + index]!]));
     const state = named(stateNames, 1);

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { key } from "../random/index.ts";
-import { type Dataset, dataset, type LoaderOptions } from "./dataset.ts";
+import { type Dataset, dataset } from "./dataset.ts";
+import type { LoaderOptions } from "./loader.ts";
 
 /** Samples 0 to count − 1, each a row [i, i + 0.5] and the label i. */
 function numbered(count: number): Dataset<"x" | "y"> {
@@ -35,14 +36,6 @@ describe("Dataset", () => {
     const data = new Float64Array(12);
     data[10] = bad;
     expect(() => dataset({ x: { data, shape: [2, 2] } })).toThrow(`Column "x" holds ${bad} in sample 2, position 2.`);
-  });
-
-  test("a scale is for bytes and must be one", () => {
-    const data = new Uint8Array(2);
-    expect(() => dataset({ x: { data: new Float32Array(2), shape: [], scale: { mean: 0, deviation: 1 } } })).toThrow(/"x" has a scale but holds no bytes/);
-    for (const scale of [{ mean: 0, deviation: 0 }, { mean: NaN, deviation: 1 }, { mean: 0, deviation: -1 }, { mean: 0, deviation: Infinity }]) {
-      expect(() => dataset({ x: { data, shape: [], scale } })).toThrow(ValueError);
-    }
   });
 
   test("slices share the data and refuse bad bounds", () => {
@@ -79,10 +72,18 @@ onEveryDevice("batches", () => {
     for (const row of [-1, 3, 0.5, NaN]) expect(() => numbered(3).batch([0, row])).toThrow(`The data set has no sample ${row}.`);
   });
 
-  test("bytes are scaled: (b − mean) / deviation, every byte", () => {
-    const set = dataset({ x: { data: Uint8Array.from({ length: 256 }, (_, byte) => byte), shape: [256], scale: { mean: 33, deviation: 77 } } });
-    const expected = Float32Array.from({ length: 256 }, (_, byte) => (byte - 33) / 77);
-    set.batch([0]).x.dataSync().forEach((value, byte) => expect(Math.abs(value - expected[byte]!)).toBeLessThanOrEqual(2 ** -22));
+  test("a transform makes what it likes of a batch's values, but keeps its rows", () => {
+    const bytes = { data: Uint8Array.from({ length: 256 }, (_, byte) => byte), shape: [2] };
+    const set = dataset({ x: { ...bytes, transform: (x) => x.float().sub(33).div(77) }, y: { ...bytes, transform: (x) => x.sum(1) } });
+    const wanted = (row: number): number[] => [2 * row, 2 * row + 1].map((byte) => expect.closeTo((byte - 33) / 77, 6) as number);
+    const [first] = set.slice(2).loader({ batchSize: 3 }).batches();
+    for (const [{ x, y }, rows] of [[set.batch([3, 0]), [3, 0]], [first!, [2, 3, 4]]] as const) {
+      expect(x.toArray()).toEqual(rows.map(wanted));
+      expect(y.toArray()).toEqual(rows.map((row) => 4 * row + 1));
+    }
+    const flat = dataset({ x: { ...bytes, transform: (x) => x.flatten() } });
+    expect(() => flat.batch([0, 1])).toThrow(/The transform of column "x" made \[4\] of \[2, 2\]\. Keep the first axis/);
+    expect(() => [...flat.loader({ batchSize: 2 }).batches()]).toThrow(ShapeError);
   });
 
   test("come in order without shuffling, the last one short or left out", () => {

@@ -2,6 +2,7 @@
 // The raw idx files are parsed with every bound checked.
 import { FormatError } from "../ops/errors.ts";
 import { FileError, files } from "../io/files.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { Dataset } from "./dataset.ts";
 
 /** Images [28, 28] in [0, 1] and labels 0 to 9. */
@@ -45,9 +46,14 @@ async function digits(folder: string, part: string): Promise<Digits> {
     );
   }
   return new Dataset({
-    images: { data: images!.data, shape: images!.shape.slice(1), scale: { mean: 0, deviation: 255 } },
+    images: { data: images!.data, shape: images!.shape.slice(1), transform: toUnit },
     labels: { data: Int32Array.from(labels!.data), shape: [] },
   });
+}
+
+/** Bytes → [0, 1]. */
+function toUnit(bytes: Tensor): Tensor {
+  return bytes.float().div(255);
 }
 
 /** Parses an idx file of bytes: magic 0x000008NN (N axes), big-endian sizes, data. */

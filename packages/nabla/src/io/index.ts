@@ -1,10 +1,9 @@
 // io: saving and loading models and tensors.
 // `import { io } from "nabla"`.
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
-import { formatShape, sameShape } from "../ops/shape.ts";
 import type { Module } from "../nn/module.ts";
 import { tensor } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { assignAll } from "./assign.ts";
 import { type Archive, decodeSafetensors, encodeSafetensors, type HostTensor } from "./safetensors.ts";
 import { files } from "./files.ts";
 
@@ -52,33 +51,11 @@ export async function load<M extends Module>(path: string, model: M): Promise<M>
 export async function load(path: string, model?: Module): Promise<Record<string, Tensor> | Module> {
   const archive = decodeSafetensors(await files().read(path), `"${path}"`);
   if (model === undefined) return tensorsOf(archive);
-  assign(archive, model, path);
+  assignAll(archive.tensors, model.variables(), path, "the model");
   return model;
 }
 
 /** The metadata of a safetensors file. */
 export async function metadata(path: string): Promise<Readonly<Record<string, string>>> {
   return decodeSafetensors(await files().read(path), `"${path}"`).metadata;
-}
-
-/** Checks every variable before the first is changed. */
-function assign({ tensors }: Archive, model: Module, path: string): void {
-  const variables = model.variables();
-  const missing = Object.keys(variables).filter((name) => !Object.hasOwn(tensors, name));
-  const unknown = Object.keys(tensors).filter((name) => !Object.hasOwn(variables, name));
-  if (missing.length > 0 || unknown.length > 0) {
-    const said = [missing.length > 0 ? `it lacks ${missing.join(", ")}` : "", unknown.length > 0 ? `the model has no ${unknown.join(", ")}` : ""];
-    throw new ValueError(`"${path}" does not fit the model: ${said.filter((part) => part !== "").join("; ")}.`, "Build the model as it was when it was saved.");
-  }
-  for (const [name, variable] of Object.entries(variables)) {
-    const { shape, dtype } = tensors[name]!;
-    if (!sameShape(shape, variable.shape)) throw new ShapeError(`"${path}": ${name} has shape ${formatShape(shape)}, the model's ${formatShape(variable.shape)}.`, "Build the model with the same sizes.");
-    if (dtype !== variable.dtype) throw new DTypeError(`"${path}": ${name} is ${dtype}, the model's ${variable.dtype}.`, "Build the model with the same dtype.");
-  }
-  for (const [name, variable] of Object.entries(variables)) {
-    const { data, shape, dtype } = tensors[name]!;
-    const value = tensor(data, { shape, dtype });
-    variable.assign(value);
-    value.dispose();
-  }
 }

@@ -7,7 +7,8 @@ function progress(changes: Partial<Progress> = {}): Progress {
   return { epoch: 3, epochs: 10, step: 123, steps: 469, stepsPerSecond: 312.4, samplesPerSecond: 39_987, secondsLeft: 65, means: { loss: 0.23456, accuracy: 0.9321 }, ...changes };
 }
 
-const ended = progress({ step: 469, ended: { index: 2, training: { loss: 0.2, accuracy: 0.95 }, validation: { loss: 0.3, accuracy: 0.94 }, seconds: 1.55, interrupted: false } });
+const epoch = { loss: 0.2, accuracy: 0.95, validation: { loss: 0.3, accuracy: 0.94 } };
+const ended = progress({ step: 469, means: { loss: 0.2, accuracy: 0.95 }, ended: { ...epoch, index: 2, seconds: 1.55, interrupted: false } });
 
 /** What is written on a terminal of `columns`, or elsewhere. */
 function written(columns: number | undefined, ...shown: readonly Progress[]): string {
@@ -53,7 +54,7 @@ describe("terminal reporter", () => {
   });
 
   test("says when an epoch was interrupted, and shows small and large values", () => {
-    const interrupted = progress({ ended: { index: 0, training: { loss: 1.5e-6, penalty: 123_456 }, seconds: 0.1, interrupted: true }, samplesPerSecond: 2.5 });
+    const interrupted = progress({ means: { loss: 1.5e-6, penalty: 123_456 }, ended: { index: 0, loss: 1.5e-6, seconds: 0.1, interrupted: true }, samplesPerSecond: 2.5 });
     expect(written(undefined, interrupted)).toBe("epoch 3/10  loss 1.50e-6 penalty 1.23e+5  0.1 s  2.5 samples/s  interrupted\n");
   });
 

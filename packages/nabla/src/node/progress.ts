@@ -60,10 +60,10 @@ function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond,
   return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join(" ");
 }
 
-function epochLine({ epoch, epochs, ended, samplesPerSecond }: Progress): string {
-  const { training, validation, seconds, interrupted } = ended!;
+function epochLine({ epoch, epochs, ended, means, samplesPerSecond }: Progress): string {
+  const { validation, seconds, interrupted } = ended!;
   const validated = validation === undefined ? "" : `  validation ${describe(validation)}`;
-  return `epoch ${epoch}/${epochs}  ${describe(training)}${validated}  ${seconds.toFixed(1)} s  ${compact(samplesPerSecond)} samples/s${interrupted ? "  interrupted" : ""}`;
+  return `epoch ${epoch}/${epochs}  ${describe(means)}${validated}  ${seconds.toFixed(1)} s  ${compact(samplesPerSecond)} samples/s${interrupted ? "  interrupted" : ""}`;
 }
 
 function describe(means: Readonly<Record<string, number>>): string {

@@ -1,5 +1,7 @@
-// optim: optimizers.
+// optim: optimizers, what wraps them, and schedules of their hyper-parameters.
 // `import { optim } from "nabla"`.
-export { adam, type AdamOptions } from "./adam.ts";
-export type { Optimizer, Update } from "./optimizer.ts";
+export { adam, type AdamOptions, adamW } from "./adam.ts";
+export { clipByNorm, clipByValue } from "./clip.ts";
+export type { HyperParameter, Optimizer, Schedule, Update } from "./optimizer.ts";
+export { cosine, exponential, milestones, stepDecay, warmUp } from "./schedules.ts";
 export { sgd, type SgdOptions } from "./sgd.ts";

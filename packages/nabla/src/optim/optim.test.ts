@@ -47,14 +47,47 @@ const cases: Readonly<Record<string, Case>> = {
       return theta - (0.05 * (memory["m"] / (1 - 0.9 ** t))) / (Math.sqrt(memory["s"] / (1 - 0.999 ** t)) + 1e-8);
     },
   },
+  adamW: {
+    exported: "adamW",
+    make: () => optim.adamW({ learningRate: 0.05, weightDecay: 0.1 }),
+    formula(g, theta, memory) {
+      const t = (memory["t"] = (memory["t"] ?? 0) + 1);
+      memory["m"] = 0.9 * (memory["m"] ?? 0) + 0.1 * g;
+      memory["s"] = 0.999 * (memory["s"] ?? 0) + 0.001 * g * g;
+      return theta * (1 - 0.05 * 0.1) - (0.05 * (memory["m"] / (1 - 0.9 ** t))) / (Math.sqrt(memory["s"] / (1 - 0.999 ** t)) + 1e-8);
+    },
+  },
+  "sgd clipped by value": {
+    exported: "clipByValue",
+    make: () => optim.clipByValue(optim.sgd({ learningRate: 0.1 }), 0.5),
+    formula: (g, theta) => theta - 0.1 * Math.min(0.5, Math.max(-0.5, g)),
+  },
+  "sgd clipped by norm": {
+    exported: "clipByNorm",
+    make: () => optim.clipByNorm(optim.sgd({ learningRate: 0.1 }), 1000),
+    formula: (g, theta) => theta - 0.1 * g,
+  },
+};
+
+/** Each at a few steps, in plain arithmetic. */
+const schedules: Readonly<Record<string, readonly (readonly [schedule: optim.Schedule, at: (step: number) => number])[]>> = {
+  stepDecay: [[optim.stepDecay(0.5, { every: 30, factor: 0.2 }), (step) => 0.5 * 0.2 ** Math.floor(step / 30)]],
+  milestones: [[optim.milestones(0.5, { at: [10, 40] }), (step) => 0.5 * (step < 10 ? 1 : step < 40 ? 0.1 : 0.01)]],
+  exponential: [[optim.exponential(0.5, { factor: 0.9, every: 4 }), (step) => 0.5 * 0.9 ** (step / 4)]],
+  cosine: [[optim.cosine(0.5, { steps: 50, final: 0.1 }), (step) => 0.1 + 0.2 * (1 + Math.cos((Math.PI * Math.min(step, 50)) / 50))]],
+  warmUp: [
+    [optim.warmUp(0.5, { steps: 20, from: 0.1 }), (step) => (step < 20 ? 0.1 + (0.4 * step) / 20 : 0.5)],
+    [optim.warmUp(optim.stepDecay(0.5, { every: 10 }), { steps: 20 }), (step) => (step < 20 ? step / 40 : 0.5 * 0.1 ** Math.floor((step - 20) / 10))],
+  ],
 };
 
 type Hyper = Record<string, Tensor>;
 const hyperTensors = (optimizer: Optimizer, dtype: "float32" | "float64"): Hyper =>
-  Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, tensor(value, { dtype })]));
+  Object.fromEntries(Object.entries(optimizer.hyper).map(([name, value]) => [name, tensor(value as number, { dtype })]));
 
 function update(optimizer: Optimizer, gradient: Tensor, { parameter, state }: Update, hyper: Hyper): Update {
-  const next = optimizer.update(gradient, parameter, state, hyper);
+  const [prepared = gradient] = optimizer.gradients?.([gradient], hyper) ?? [];
+  const next = optimizer.update(prepared, parameter, state, hyper);
   evaluate([next.parameter.node, ...Object.values(next.state).map((value) => value.node)]);
   return next;
 }
@@ -65,7 +98,7 @@ function start(optimizer: Optimizer, parameter: Tensor): Update {
 
 describe("optimizers", () => {
   test("every exported one is in the battery", () => {
-    expect(new Set(Object.values(cases).map(({ exported }) => exported))).toEqual(new Set(Object.keys(optim)));
+    expect(new Set([...Object.values(cases).map(({ exported }) => exported), ...Object.keys(schedules)])).toEqual(new Set(Object.keys(optim)));
   });
 });
 
@@ -124,7 +157,7 @@ for (const [name, { make, formula }] of Object.entries(cases)) {
       for (let step = 0; step < 40; step++) current = update(optimizer, zeros([1]), current, hyper);
       for (const value of Object.values(current.state)) {
         const [element] = value.dataSync();
-        expect(element === 0 || Math.abs(element!) > 1e-37).toBe(true);
+        expect(element === 0 || Math.abs(element!) >= 2 ** -126).toBe(true);
       }
     });
 
@@ -138,7 +171,53 @@ for (const [name, { make, formula }] of Object.entries(cases)) {
   });
 }
 
+onEveryDevice("schedules", () => {
+  test.each(Object.entries(schedules))("%s", (_, given) => {
+    for (const [schedule, at] of given) {
+      for (const step of [0, 1, 9, 10, 19, 20, 29, 30, 31, 39, 40, 50, 51, 1000]) {
+        expect(schedule(tensor(step, { dtype: "float64" })).item(), `step ${step}`).toBeCloseTo(at(step), 12);
+      }
+    }
+  });
+
+  test("clipping by norm scales all gradients together, and only long ones", () => {
+    const clipped = optim.clipByNorm(optim.sgd({ learningRate: 1 }), 1);
+    const hyper = hyperTensors(clipped, "float64") as Record<keyof typeof clipped.hyper, Tensor>;
+    const gradients = (scale: number): unknown => {
+      const given = [tensor([3, 0], { dtype: "float64" }), tensor([[0], [4]], { dtype: "float64" })].map((g) => g.mul(scale));
+      return clipped.gradients!(given, hyper).map((g) => g.toArray());
+    };
+    expect(gradients(1)).toEqual([[expect.closeTo(0.6, 6), 0], [[0], [expect.closeTo(0.8, 6)]]]);
+    expect(gradients(0.1)).toEqual([[expect.closeTo(0.3, 12), 0], [[0], [expect.closeTo(0.4, 12)]]]);
+    expect(gradients(0)).toEqual([[0, 0], [[0], [0]]]);
+  });
+});
+
 describe("options", () => {
+  test("schedules refuse nonsense, and are given once", () => {
+    for (const wrong of [0, -1, NaN, Infinity]) {
+      expect(() => optim.stepDecay(0.1, { every: wrong })).toThrow(ValueError);
+      expect(() => optim.milestones(0.1, { at: [10, wrong] })).toThrow(ValueError);
+      expect(() => optim.exponential(0.1, { factor: wrong })).toThrow(/exponential: factor is/);
+      expect(() => optim.cosine(0.1, { steps: wrong })).toThrow(/cosine: steps is/);
+      expect(() => optim.warmUp(0.1, { steps: wrong })).toThrow(/warmUp: steps is/);
+    }
+    const scheduled = optim.adam({ learningRate: optim.cosine(0.1, { steps: 10 }) });
+    expect(() => (scheduled.hyper.learningRate = 0.1)).toThrow(/a schedule of learningRate is given once/);
+    expect(() => (optim.adam().hyper.learningRate = optim.cosine(0.1, { steps: 10 }))).toThrow(ValueError);
+  });
+
+  test("clips wrap each other once each, and keep what they wrap", () => {
+    const inner = optim.sgd({ learningRate: 0.1, momentum: 0.9 });
+    const both = optim.clipByNorm(optim.clipByValue(inner, 0.5), 1);
+    expect({ ...both.hyper }).toEqual({ learningRate: 0.1, momentum: 0.9, weightDecay: 0, maxValue: 0.5, maxNorm: 1 });
+    both.hyper.learningRate = 0.2;
+    expect(inner.hyper.learningRate).toBe(0.2);
+    expect(() => optim.clipByNorm(both, 2)).toThrow(/it clips by maxNorm already/);
+    expect(() => optim.clipByNorm(inner, 0)).toThrow(/maxNorm is 0/);
+  });
+
+
   test("contradictions and values out of range are refused", () => {
     expect(() => optim.sgd({ learningRate: 0.1, nesterov: true })).toThrow(/Nesterov's method without momentum/);
     expect(() => optim.sgd({ learningRate: 0.1, momentum: 1 })).toThrow(/sgd: momentum is 1/);

@@ -1,15 +1,24 @@
 // The contract of an optimizer, after MLX: what it keeps for one parameter, and one update of it, in tensor operations.
 // Hyper-parameters arrive as scalar tensors: changing one recompiles nothing, and a derivative flows through an update.
+// A scheduled one is computed inside the step from the number of steps taken.
 import { ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+
+/** A hyper-parameter as a function of the steps taken before, a float64 scalar: see `schedules.ts`, or write your own. */
+export type Schedule = (step: Tensor) => Tensor;
+
+/** A number, or a schedule of it. */
+export type HyperParameter = number | Schedule;
 
 /** An optimizer: `State` names what it keeps for each parameter, `Hyper` its hyper-parameters. */
 export interface Optimizer<State extends string = string, Hyper extends string = string> {
   readonly name: string;
-  /** Read at every step; assigning checks the value. */
-  readonly hyper: Record<Hyper, number>;
+  /** Numbers are read at every step; assigning checks the value. */
+  readonly hyper: Record<Hyper, HyperParameter>;
   /** The state of a parameter before its first update. */
   init(parameter: Tensor): Record<State, Tensor>;
+  /** What becomes of all gradients of a step, taken together, before the updates. Default: nothing. */
+  gradients?(gradients: readonly Tensor[], hyper: Record<Hyper, Tensor>): readonly Tensor[];
   /** One update. The new values keep shapes and dtypes. */
   update(gradient: Tensor, parameter: Tensor, state: Record<State, Tensor>, hyper: Record<Hyper, Tensor>): Update<State>;
 }
@@ -35,17 +44,20 @@ export const fraction: Domain = { accepts: (value) => value >= 0 && value < 1, d
 /** > 0. */
 export const positive: Domain = { accepts: (value) => value > 0 && value < Infinity, description: "a finite positive number" };
 
-/** Mutable hyper-parameters that throw {@link ValueError} on a value outside their domain. */
-export function hyperParameters<Name extends string>(optimizer: string, initial: Readonly<Record<Name, readonly [value: number, domain: Domain]>>): Record<Name, number> {
-  const values = {} as Record<Name, number>;
+/** Mutable hyper-parameters that throw {@link ValueError} on a value outside their domain; a schedule stays what it is. */
+export function hyperParameters<Name extends string>(optimizer: string, initial: Readonly<Record<Name, readonly [value: HyperParameter, domain: Domain]>>): Record<Name, HyperParameter> {
+  const values = {} as Record<Name, HyperParameter>;
   for (const name of Object.keys(initial) as Name[]) {
     const [first, domain] = initial[name];
     let value = first;
-    const set = (next: number): void => {
+    const set = (next: HyperParameter): void => {
+      if (typeof next === "function" || typeof value === "function") {
+        throw new ValueError(`${optimizer}: a schedule of ${name} is given once.`, "Make the optimizer with the schedule, or with a number that you change.");
+      }
       if (!domain.accepts(next)) throw new ValueError(`${optimizer}: ${name} is ${next}.`, `Pass ${domain.description}.`);
       value = next;
     };
-    set(first);
+    if (typeof first === "number") set(first);
     Object.defineProperty(values, name, { enumerable: true, get: () => value, set });
   }
   return values;

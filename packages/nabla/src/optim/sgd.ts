@@ -2,17 +2,17 @@
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Domain, flushSubnormal, fraction, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
+import { type Domain, flushSubnormal, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
 export interface SgdOptions {
-  readonly learningRate: number;
+  readonly learningRate: HyperParameter;
   /** Default 0, which keeps no velocity. */
-  readonly momentum?: number;
+  readonly momentum?: HyperParameter;
   /** Looks ahead along the velocity. Default false. */
   readonly nesterov?: boolean;
   /** L2 regularisation: adds weightDecay·θ to the gradient. Default 0. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: HyperParameter;
 }
 
 /**

@@ -1,42 +1,56 @@
 // train.fit: the whole training in one call.
 // It runs the epochs of epochs.ts and keeps their history.
 import type { Dataset } from "../data/dataset.ts";
+import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
-import { type Epoch, epochs, type TrainOptions } from "./epochs.ts";
+import { type Epoch, epochCount, runEpochs, type TrainOptions } from "./epochs.ts";
+import type { MetricNames } from "./measures.ts";
 import { defaultReporter } from "./reporter.ts";
 
 /** A finished training. */
-export interface Run {
-  readonly history: readonly Epoch[];
+export interface Run<Name extends string = never> {
+  /** Every epoch; after `resume`, those before it too. */
+  readonly history: readonly Epoch<Name>[];
   /** The last epoch. */
-  readonly last: Epoch;
+  readonly last: Epoch<Name>;
   readonly seconds: number;
   /** True when `signal` ended it early. */
   readonly interrupted: boolean;
 }
 
 /** Options of {@link fit}. */
-export interface FitOptions extends TrainOptions {
+export interface FitOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> extends TrainOptions<Name, L> {
   /** Shows progress on the terminal (stderr) or console. Default true, where no `onProgress` is given. */
   readonly progress?: boolean;
 }
 
 /**
- * Trains a model on a data set (first column inputs, second targets), in place.
+ * Trains a model on a data set (first column inputs, second targets), in place; see `epochs` for what is checked and thrown.
  *
  * @example
- * const run = await train.fit(model, trainSet, { loss: nn.crossEntropy, optimizer: optim.adam(), epochs: 5, validation: testSet });
- * run.last.validation?.loss;
+ * const run = await train.fit(model, trainSet, { optimizer: optim.adam(), epochs: 5, validation: testSet });
+ * run.last.validation?.accuracy;
+ *
+ * @example
+ * // A run that is stopped, or whose machine is, goes on where it was.
+ * const options = { loss: nn.crossEntropy, optimizer: optim.adam(), checkpoint: "run.safetensors", progress: false };
+ * await train.fit(model, trainSet, { ...options, epochs: 2 });
+ * const { history } = await train.fit(model, trainSet, { ...options, epochs: 4, resume: true });
+ * history.length; // 4
  */
-export async function fit(model: Layer, set: Dataset, options: FitOptions): Promise<Run> {
+export async function fit<Name extends string = never, L extends Loss | undefined = undefined>(
+  model: Layer, set: Dataset, options: FitOptions<Name, L>,
+): Promise<Run<MetricNames<Name, L>>> {
   const reporter = options.onProgress !== undefined || options.progress === false ? undefined : defaultReporter();
   const history: Epoch[] = [];
   const started = performance.now();
   try {
-    for await (const epoch of epochs(model, set, reporter === undefined ? options : { ...options, onProgress: reporter.show })) history.push(epoch);
+    const epochs = runEpochs(model, set, reporter === undefined ? options : { ...options, onProgress: reporter.show }, history);
+    while ((await epochs.next()).done !== true);
   } finally {
     reporter?.end();
   }
   const last = history.at(-1)!;
-  return { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted || history.length < options.epochs };
+  const run: Run = { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted || history.length < epochCount(options) };
+  return run as Run<MetricNames<Name, L>>;
 }

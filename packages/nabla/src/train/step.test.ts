@@ -33,7 +33,7 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
 function eagerStep<M extends Module>(model: M, optimizer: Optimizer, memory: Map<Variable, Record<string, Tensor>>, loss: (model: M) => Tensor): number {
   const [value, gradients] = valueAndGrad(loss)(model) as [Tensor, Record<string, Tensor>];
   const result = value.item();
-  const hyper = Object.fromEntries(Object.entries(optimizer.hyper).map(([name, each]) => [name, tensor(each)]));
+  const hyper = Object.fromEntries(Object.entries(optimizer.hyper).map(([name, each]) => [name, tensor(each as number)]));
   for (const [path, variable] of Object.entries(model.parameters())) {
     const before = memory.get(variable) ?? optimizer.init(variable);
     const { parameter, state: after } = optimizer.update(gradients[path]!, variable, before, hyper);

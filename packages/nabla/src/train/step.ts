@@ -1,12 +1,14 @@
 // train.step: forward, backward and update as one compiled program that updates the model in place.
-// State (parameters, statistics, random keys, the optimizer's memory) never leaves the device.
+// State (parameters, statistics, random keys, the optimizer's memory, the count of steps) never leaves the device.
 import * as ops from "../ops/build.ts";
 import { type DType, isFloating } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape } from "../ops/shape.ts";
+import { type Recipe, recipeOf } from "../data/loader.ts";
 import type { Module } from "../nn/module.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
+import type { Optimizer, Schedule } from "../optim/optimizer.ts";
+import { zeros } from "../tensor/creation.ts";
 import { evaluate } from "../tensor/evaluate.ts";
 import { flatten, type Tree } from "../tensor/pytree.ts";
 import { Stage } from "../tensor/stage.ts";
@@ -24,7 +26,7 @@ export type StepResult = { readonly loss: Tensor } & Readonly<Record<string, Ten
 export interface Step<B extends Tree, R extends StepResult> {
   /** Takes one step on a batch. */
   (batch: B): Promise<R>;
-  /** The optimizer's memory by dotted path, e.g. `0.weight.mean`: save it beside the model to resume. */
+  /** The optimizer's memory by dotted path, e.g. `0.weight.mean`, and `step` where it has schedules: save it beside the model to resume. */
   readonly optimizerState: Readonly<Record<string, Variable>>;
 }
 
@@ -39,7 +41,7 @@ interface Compiled {
  * A training step: `loss` maps the model and a batch to a scalar, or to a record with a scalar `loss` and further tensors.
  *
  * The first call for each batch shape traces `loss`, appends its gradient and the update, and compiles them into one program;
- * later calls copy the batch and run it. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
+ * later calls run it. A loader's batch is gathered and transformed inside the program. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
  * loss is not a scalar; a `loss` that throws leaves the model as it was.
  *
  * @example
@@ -78,8 +80,11 @@ class Trainer<M extends Module, B extends Tree> {
   readonly #variables: readonly Variable[];
   readonly #trainable: readonly Trainable[];
   readonly #modules: readonly Module[];
-  /** Hyper-parameters on the device, and the values written there. */
+  /** Hyper-parameters that are numbers, on the device, and the values written there. */
   readonly #hyper: readonly { readonly name: string; readonly storage: DeviceStorage; written: number }[];
+  readonly #schedules: readonly { readonly name: string; readonly schedule: Schedule }[];
+  /** Steps taken, int32: what schedules are computed from; absent where there are none. */
+  readonly #count: Variable | undefined;
   readonly #hyperDType: "float32" | "float64";
   readonly #programs = new Map<string, Compiled>();
 
@@ -94,13 +99,17 @@ class Trainer<M extends Module, B extends Tree> {
     if (this.#trainable.length === 0) {
       throw new ValueError(`${model.constructor.name} has no trainable parameters.`, "Layers must be fields of the module (or in arrays or records that are) to be found.");
     }
-    this.optimizerState = Object.fromEntries(
-      this.#trainable.flatMap(({ path, state }) => Object.entries(state).map(([name, variable]) => [`${path}.${name}`, variable])),
-    );
+    const hyper = Object.entries(optimizer.hyper);
+    this.#schedules = hyper.flatMap(([name, value]) => (typeof value === "function" ? [{ name, schedule: value }] : []));
+    this.#count = this.#schedules.length === 0 ? undefined : new Variable(zeros([], "int32"), { trainable: false, name: "step" });
+    this.optimizerState = Object.fromEntries([
+      ...this.#trainable.flatMap(({ path, state }) => Object.entries(state).map(([name, variable]) => [`${path}.${name}`, variable] as const)),
+      ...(this.#count === undefined ? [] : [["step", this.#count] as const]),
+    ]);
     this.#variables = [...own, ...Object.values(this.optimizerState)];
     this.#modules = Object.values(model.modules());
     this.#hyperDType = this.#trainable.some(({ variable }) => variable.dtype === "float64") ? "float64" : "float32";
-    this.#hyper = Object.keys(optimizer.hyper).map((name) => ({
+    this.#hyper = hyper.filter(([, value]) => typeof value === "number").map(([name]) => ({
       name, storage: new DeviceStorage(this.device, bytesOf({ shape: [], dtype: this.#hyperDType })), written: NaN,
     }));
     evaluate(this.#variables.map((variable) => variable.node));
@@ -108,23 +117,28 @@ class Trainer<M extends Module, B extends Tree> {
 
   run(batch: B): StepResult {
     const { leaves, restore } = flatten(batch);
-    const nodes = leaves.map(({ tensor }) => tensor.node);
-    evaluate(nodes);
+    const recipes = leaves.map(({ tensor }) => recipeOf(tensor) ?? asItIs(tensor));
+    const inputs = recipes.map((recipe) => recipe.inputs.map((input) => input.node));
+    evaluate(inputs.flat());
     let key = "";
     for (const module of this.#modules) key += module.training ? "t" : "e";
-    for (const { path, tensor } of leaves) key += `|${path}:${tensor.dtype}${tensor.shape.join(",")}`;
+    leaves.forEach(({ path }, leaf) => {
+      key += `|${path}:${recipes[leaf]!.key}`;
+      for (const { dtype, shape } of inputs[leaf]!) key += `:${dtype}${shape.join(",")}`;
+    });
     let compiled = this.#programs.get(key);
     if (compiled === undefined) {
-      compiled = this.#trace(restore, nodes);
+      compiled = this.#trace(restore, recipes, inputs);
       this.#programs.set(key, compiled);
     }
     this.#writeHyper();
     const state = this.#variables.map((variable) => storageOf(variable.node));
-    const inputs = nodes.map(storageOf);
-    inputs.forEach((storage, index) => {
-      if (state.includes(storage)) throw new ValueError(`The batch's "${leaves[index]!.path}" is a variable that the step updates.`, "Use it inside the loss function through the model, or pass a clone().");
-    });
-    const storages = compiled.stage.run([...state, ...this.#hyper.map(({ storage }) => storage), ...inputs]);
+    const batchStorages = inputs.flatMap((nodes, leaf) => nodes.map((node) => {
+      const storage = storageOf(node);
+      if (state.includes(storage)) throw new ValueError(`The batch's "${leaves[leaf]!.path}" is a variable that the step updates.`, "Use it inside the loss function through the model, or pass a clone().");
+      return storage;
+    }));
+    const storages = compiled.stage.run([...state, ...this.#hyper.map(({ storage }) => storage), ...batchStorages]);
     for (const index of compiled.changed) {
       const variable = this.#variables[index]!;
       const storage = state[index]!;
@@ -140,19 +154,20 @@ class Trainer<M extends Module, B extends Tree> {
 
   #writeHyper(): void {
     for (const hyper of this.#hyper) {
-      const value = this.#optimizer.hyper[hyper.name]!;
+      const value = this.#optimizer.hyper[hyper.name] as number;
       if (value === hyper.written) continue;
       this.device.write(hyper.storage.buffer, this.#hyperDType === "float64" ? Float64Array.of(value) : Float32Array.of(value));
       hyper.written = value;
     }
   }
 
-  #trace(batchOf: (values: readonly Tensor[]) => B, batch: readonly GraphNode[]): Compiled {
+  #trace(batchOf: (values: readonly Tensor[]) => B, recipes: readonly Recipe[], batch: readonly (readonly GraphNode[])[]): Compiled {
     const state = this.#variables.map(({ shape, dtype }) => ops.source({ shape, dtype }));
     const hyper = this.#hyper.map(() => ops.source({ shape: [], dtype: this.#hyperDType }));
-    const inputs = batch.map(({ shape, dtype }) => ops.source({ shape, dtype }));
+    const inputs = batch.map((nodes) => nodes.map(({ shape, dtype }) => ops.source({ shape, dtype })));
     return bound(this.#variables, state, () => {
-      const results = resultsOf(this.#loss(this.#model, batchOf(inputs.map((node) => new Tensor(node)))));
+      const values = recipes.map(({ make }, leaf) => make(inputs[leaf]!.map((node) => new Tensor(node))));
+      const results = resultsOf(this.#loss(this.#model, batchOf(values)));
       const loss = requireScalar(results.loss);
       // Taken now: a variable among them is still what the function saw.
       const outputs = Object.values(results).map(({ node }) => node);
@@ -161,7 +176,7 @@ class Trainer<M extends Module, B extends Tree> {
       this.#keepUnlessFinite(loss, changed, state);
       const stage = new Stage({
         device: this.device,
-        inputs: [...state, ...hyper, ...inputs],
+        inputs: [...state, ...hyper, ...inputs.flat()],
         outputs: [...changed.map((index) => this.#variables[index]!.node), ...outputs],
         donate: [...changed, ...outputs.map(() => undefined)],
       });
@@ -172,15 +187,32 @@ class Trainer<M extends Module, B extends Tree> {
   /** Gives every trainable variable and its optimizer state their values after the update. */
   #update(loss: GraphNode, state: readonly GraphNode[], hyperNodes: readonly GraphNode[]): void {
     const gradients = vjp([loss], this.#trainable.map(({ position }) => state[position]!), [ops.scalarLike(1, loss)]);
-    this.#trainable.forEach(({ variable, state: own }, index) => {
+    // A parameter the loss does not depend on is left as it is.
+    const reached = this.#trainable.flatMap((trainable, index) => {
       const gradient = gradients[index];
-      // A parameter the loss does not depend on is left as it is.
-      if (gradient === null || gradient === undefined) return;
-      const hyper = Object.fromEntries(this.#hyper.map(({ name }, at) => [name, new Tensor(hyperNodes[at]!).cast(variable.dtype)]));
-      const updated = this.#optimizer.update(new Tensor(gradient), variable, own, hyper);
+      return gradient === null || gradient === undefined ? [] : [{ ...trainable, gradient: new Tensor(gradient) }];
+    });
+    const hyper = this.#hyperTensors(hyperNodes);
+    const raw = reached.map(({ gradient }) => gradient);
+    const prepared = this.#optimizer.gradients?.(raw, hyper) ?? raw;
+    reached.forEach(({ variable, state: own }, index) => {
+      const inOwnDType = Object.fromEntries(Object.entries(hyper).map(([name, value]) => [name, value.cast(variable.dtype)]));
+      const updated = this.#optimizer.update(prepared[index]!, variable, own, inOwnDType);
       for (const [name, value] of Object.entries(updated.state)) own[name]!.assign(value);
       variable.assign(updated.parameter);
     });
+    this.#count?.assign(this.#count.add(1));
+  }
+
+  #hyperTensors(nodes: readonly GraphNode[]): Record<string, Tensor> {
+    const hyper = Object.fromEntries(this.#hyper.map(({ name }, index) => [name, new Tensor(nodes[index]!)]));
+    const steps = this.#count?.double();
+    for (const { name, schedule } of this.#schedules) {
+      const value = schedule(steps!);
+      if (value.rank !== 0) throw new ShapeError(`The schedule of ${this.#optimizer.name}'s ${name} gave shape ${formatShape(value.shape)}.`, "Give a scalar for a scalar.");
+      hyper[name] = value.cast(this.#hyperDType);
+    }
+    return hyper;
   }
 
   /** Where the loss is not finite the state stays as it was: what made it so can still be looked at. */
@@ -191,6 +223,11 @@ class Trainer<M extends Module, B extends Tree> {
       variable.assign(finite.where(variable, new Tensor(state[index]!)));
     }
   }
+}
+
+/** The recipe of what is given as a value. */
+function asItIs(tensor: Tensor): Recipe {
+  return { key: "", inputs: [tensor], make: ([value]) => value! };
 }
 
 function initialState(optimizer: Optimizer, path: string, variable: Variable): Record<string, Variable> {

@@ -1,0 +1,80 @@
+// What is measured while training and evaluating: the loss and metrics by name, and what they are where nobody says.
+// Names are types, so that `epoch.accuracy` is known to be a number.
+import type { Dataset } from "../data/dataset.ts";
+import { accuracy, type Metric } from "../metrics/metrics.ts";
+import { crossEntropy, type Loss } from "../nn/losses.ts";
+import { isFloating } from "../ops/dtype.ts";
+import { ShapeError, ValueError } from "../ops/errors.ts";
+import { formatShape } from "../ops/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** The loss and the metrics, as means over samples. */
+export type Measures<Name extends string = never> = { readonly loss: number } & Readonly<Record<Name, number>>;
+
+/** Names of the metrics: those given; where neither loss nor metrics are, accuracy. */
+export type MetricNames<Name extends string, L extends Loss | undefined> = [Name] extends [never] ? (L extends Loss ? never : "accuracy") : Name;
+
+/** What to measure. */
+export interface MeasureOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> {
+  /**
+   * Default: cross-entropy, for targets that are class indices or distributions (one-hot labels). {@link ValueError} on others.
+   */
+  readonly loss?: L;
+  /** Measured on the training batches in passing, and on the validation set. Default: accuracy where `loss` is not given, otherwise none. */
+  readonly metrics?: Readonly<Record<Name, Metric>>;
+}
+
+/** What an epoch says of itself besides its measures. */
+const RESERVED = ["index", "loss", "validation", "seconds", "interrupted"];
+
+/** The names of a set's input and target; throws {@link ValueError} where there is only one column. */
+export function inputAndTarget(set: Dataset): [input: string, target: string] {
+  const [input, target] = set.names;
+  if (input === undefined || target === undefined) throw new ValueError(`The data set has only the column "${set.names.join(", ")}".`, "Training and evaluation need inputs and targets: two columns.");
+  return [input, target];
+}
+
+/** What is measured, by name: the loss first. */
+export type Measured = Readonly<Record<string, Metric>> & { readonly loss: Loss };
+
+/** Loss and metrics as asked for, or the default's. */
+export async function withLoss({ loss, metrics }: MeasureOptions, set: Dataset): Promise<Measured> {
+  const reserved = Object.keys(metrics ?? {}).find((name) => RESERVED.includes(name));
+  if (reserved !== undefined) throw new ValueError(`A metric is called "${reserved}".`, "Give it another name: an epoch has its own.");
+  if (loss === undefined) await requireClassification(set);
+  return { loss: loss ?? crossEntropy, ...(metrics ?? (loss === undefined ? { accuracy } : {})) };
+}
+
+/** Samples that are looked at to tell distributions from other numbers. */
+const LOOKED_AT = 256;
+
+/** Throws {@link ValueError} unless the targets are what cross-entropy takes. */
+async function requireClassification(set: Dataset): Promise<void> {
+  const [, name] = inputAndTarget(set);
+  const targets = set.batch(Array.from({ length: Math.min(set.length, LOOKED_AT) }, (_, row) => row))[name]!;
+  if (!isFloating(targets.dtype)) return;
+  const width = targets.rank < 2 ? 1 : targets.shape.at(-1)!;
+  const values = await targets.data();
+  let isDistributions = width > 1;
+  for (let row = 0; isDistributions && row < values.length; row += width) {
+    const entries = [...values.subarray(row, row + width)];
+    isDistributions = entries.every((value) => value >= 0) && Math.abs(entries.reduce((sum, value) => sum + value, 0) - 1) < 1e-3;
+  }
+  if (!isDistributions) {
+    throw new ValueError(`The targets "${name}" (${targets.dtype}) are neither class indices nor one-hot labels, so the loss is not known.`, "Pass one, e.g. { loss: nn.meanSquaredError }, or make class labels an Int32Array.");
+  }
+}
+
+/** Applies every measure; throws {@link ShapeError} on one that is no scalar. */
+export function measure<M extends Readonly<Record<string, Metric>>>(measures: M, outputs: Tensor, targets: Tensor): { readonly [N in keyof M]: Tensor } {
+  const values = Object.entries(measures).map(([name, each]): [string, Tensor] => {
+    const value = each(outputs, targets);
+    if (value.rank !== 0) throw new ShapeError(`"${name}" has shape ${formatShape(value.shape)}.`, "A loss or metric is a scalar, e.g. a mean over the batch.");
+    return [name, value];
+  });
+  return Object.fromEntries(values) as { readonly [N in keyof M]: Tensor };
+}
+
+export function disposeAll(tensors: Readonly<Record<string, Tensor>>): void {
+  for (const tensor of Object.values(tensors)) tensor.dispose();
+}
