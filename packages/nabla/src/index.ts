@@ -29,7 +29,9 @@ export type { Layer, Module } from "./nn/module.ts";
 export * as tree from "./tensor/pytree.ts";
 
 export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, type TensorData, type TensorOptions, zeros, zerosLike } from "./tensor/creation.ts";
-export { concat, type Operand, type ReduceOptions, stack, Tensor } from "./tensor/tensor.ts";
+export type { Operand } from "./tensor/arithmetic.ts";
+export type { ReduceOptions } from "./tensor/reduction.ts";
+export { concat, stack, Tensor } from "./tensor/tensor.ts";
 export { Variable, type VariableOptions } from "./tensor/variable.ts";
 export type { SliceRange } from "./tensor/movement.ts";
 export type { NestedArray, NestedNumbers } from "./tensor/nested.ts";

@@ -9,14 +9,22 @@ import { isMovement } from "./index-map.ts";
 export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNode[]): {
   readonly inputs: readonly GraphNode[]; readonly outputs: readonly GraphNode[];
 } {
-  const rewriter = new Rewriter();
-  const rebuilt = new Map<GraphNode, GraphNode>(inputs.map((input) => [input, rewriter.leaf(input)]));
   const stop = new Set(inputs);
+  const order = topologicalOrder(outputs, stop) as readonly AnyNode[];
+  const rewriter = new Rewriter(usesOf(order, outputs));
+  const rebuilt = new Map<GraphNode, GraphNode>(inputs.map((input) => [input, rewriter.leaf(input)]));
   // What an `after` waits for may have no other user, and then it is not there.
-  for (const node of topologicalOrder(outputs, stop) as readonly AnyNode[]) {
+  for (const node of order) {
     if (!rebuilt.has(node)) rebuilt.set(node, rewriter.rewrite(node, node.inputs.flatMap((input) => rebuilt.get(input) ?? [])));
   }
   return { inputs: inputs.map((input) => rebuilt.get(input)!), outputs: outputs.map((output) => rebuilt.get(output)!) };
+}
+
+/** How often each node is read, or given as an output. */
+function usesOf(order: readonly GraphNode[], outputs: readonly GraphNode[]): Map<GraphNode, number> {
+  const uses = new Map<GraphNode, number>();
+  for (const node of [...outputs, ...order.flatMap((reader) => reader.inputs)]) uses.set(node, (uses.get(node) ?? 0) + 1);
+  return uses;
 }
 
 /** Reductions of at least this many elements into few are cut in two, so that threads can share them. */
@@ -26,6 +34,12 @@ const CHUNKS = 64;
 
 class Rewriter {
   readonly #known = new Map<string, GraphNode>();
+  /** Of the nodes that are rewritten. */
+  readonly #uses: ReadonlyMap<GraphNode, number>;
+
+  constructor(uses: ReadonlyMap<GraphNode, number>) {
+    this.#uses = uses;
+  }
 
   leaf(node: GraphNode): GraphNode {
     return new GraphNode("source", [], { shape: node.shape, dtype: node.dtype }, node);
@@ -100,7 +114,7 @@ class Rewriter {
       case "broadcast":
         return this.#broadcast(a, node.shape);
       case "transpose":
-        return this.#transpose(a, node.params.permutation);
+        return this.#transposedProduct(node, a as AnyNode) ?? this.#transpose(a, node.params.permutation);
       case "slice":
         if (sameShape(a.shape, node.shape)) return a;
         break;
@@ -138,15 +152,20 @@ class Rewriter {
     return this.#make("transpose", [input], { permutation }, shape, input.dtype);
   }
 
+  /** (A·B)ᵀ = Bᵀ·Aᵀ where nothing else reads A·B, so that the product is made as it is wanted: a weight's gradient, say. */
+  #transposedProduct(node: Extract<AnyNode, { op: "transpose" }>, product: AnyNode): GraphNode | undefined {
+    if (product.op !== "matmul" || node.inputs[0]!.op !== "matmul" || this.#uses.get(node.inputs[0]!) !== 1 || !swapsLastTwo(node.params.permutation)) return undefined;
+    const [a, b] = product.inputs as readonly [GraphNode, GraphNode];
+    const { transposeA, transposeB } = product.params;
+    return this.#make("matmul", [b, a], { transposeA: !transposeB, transposeB: !transposeA }, node.shape, node.dtype);
+  }
+
   /** A transposed operand becomes a flag: the packing of the product reads either order. */
   #matmul(node: Extract<AnyNode, { op: "matmul" }>, a: GraphNode, b: GraphNode): GraphNode {
     let { transposeA, transposeB } = node.params;
     const swap = (operand: GraphNode): GraphNode | undefined => {
       const moved = operand as AnyNode;
-      const last = operand.shape.length - 1;
-      const swapsLastTwo = moved.op === "transpose"
-        && moved.params.permutation.every((from, axis) => from === (axis === last ? last - 1 : axis === last - 1 ? last : axis));
-      return swapsLastTwo ? moved.inputs[0]! : undefined;
+      return moved.op === "transpose" && swapsLastTwo(moved.params.permutation) ? moved.inputs[0]! : undefined;
     };
     const plainA = swap(a);
     if (plainA !== undefined) transposeA = !transposeA;
@@ -225,6 +244,11 @@ function origin(node: GraphNode): GraphNode {
   let current = node;
   while (isMovement(current)) current = current.inputs[0]!;
   return current;
+}
+
+function swapsLastTwo(permutation: readonly number[]): boolean {
+  const last = permutation.length - 1;
+  return last > 0 && permutation.every((from, axis) => from === (axis === last ? last - 1 : axis === last - 1 ? last : axis));
 }
 
 /** The number that fills `node`, if it is a constant behind reshapes and broadcasts. */

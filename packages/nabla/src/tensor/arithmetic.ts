@@ -5,10 +5,18 @@ import * as ops from "../ops/build.ts";
 import { DTypeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes } from "../ops/shape.ts";
-import { broadcastTo } from "./movement.ts";
+import { broadcastTo, MovementMethods } from "./movement.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** A node, or a number that takes the dtype of what it meets. */
 export type NodeOperand = GraphNode | number;
+
+/** A tensor, or a number that takes the dtype of the tensor it meets. */
+export type Operand = Tensor | number;
+
+export function operand(value: Operand): NodeOperand {
+  return typeof value === "number" ? value : value.node;
+}
 
 /** `value` as a scalar that meets a tensor of `dtype`: beside bool it is an int32. */
 export function scalar(operation: string, value: number, dtype: DType): GraphNode {
@@ -22,7 +30,8 @@ export function scalar(operation: string, value: number, dtype: DType): GraphNod
   return ops.constant(value, type);
 }
 
-function pair(operation: string, a: GraphNode, b: NodeOperand, dtype?: DType): [GraphNode, GraphNode] {
+/** Both operands in one shape and dtype. */
+export function pair(operation: string, a: GraphNode, b: NodeOperand, dtype?: DType): [GraphNode, GraphNode] {
   const right = typeof b === "number" ? scalar(operation, b, dtype ?? a.dtype) : b;
   const type = dtype ?? promote(a.dtype, right.dtype);
   const shape = broadcastShapes(operation, a.shape, right.shape);
@@ -30,13 +39,13 @@ function pair(operation: string, a: GraphNode, b: NodeOperand, dtype?: DType): [
 }
 
 /** As `pair`, in at least int32: arithmetic on truth values and bytes that would not fit is not what anyone means. */
-function arithmeticPair(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
+export function arithmeticPair(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
   const [left, right] = pair(operation, a, b);
   return left.dtype === "bool" ? [cast(left, "int32"), cast(right, "int32")] : [left, right];
 }
 
 /** As `pair`, in a floating dtype: float32 when both are integers. */
-function floatingPair(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
+export function floatingPair(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
   const types = promote(floatingType(a.dtype), typeof b === "number" ? "bool" : b.dtype);
   return pair(operation, a, b, types);
 }
@@ -92,37 +101,13 @@ export function square(x: GraphNode): GraphNode {
   return mul(x, x);
 }
 
-export function neg(x: GraphNode): GraphNode {
-  return ops.neg(signed(x));
-}
-
-export function abs(x: GraphNode): GraphNode {
-  return ops.abs(signed(x));
-}
-
-export function sign(x: GraphNode): GraphNode {
-  return ops.sign(signed(x));
-}
-
 function signed(x: GraphNode): GraphNode {
   return x.dtype === "bool" || x.dtype === "uint8" ? cast(x, "int32") : x;
-}
-
-export function relu(x: GraphNode): GraphNode {
-  return ops.relu(signed(x));
 }
 
 export function floor(x: GraphNode): GraphNode {
   return isFloating(x.dtype) ? ops.floor(x) : x;
 }
-
-export const exp = (x: GraphNode): GraphNode => ops.exp(floating(x));
-export const log = (x: GraphNode): GraphNode => ops.log(floating(x));
-export const sqrt = (x: GraphNode): GraphNode => ops.sqrt(floating(x));
-export const sin = (x: GraphNode): GraphNode => ops.sin(floating(x));
-export const cos = (x: GraphNode): GraphNode => ops.cos(floating(x));
-export const tanh = (x: GraphNode): GraphNode => ops.tanh(floating(x));
-export const sigmoid = (x: GraphNode): GraphNode => ops.sigmoid(floating(x));
 
 /** log(1 + eˣ) without overflow: max(x, 0) + log(1 + e^−|x|). */
 export function softplus(x: GraphNode): GraphNode {
@@ -130,52 +115,277 @@ export function softplus(x: GraphNode): GraphNode {
   return add(ops.relu(value), ops.log(add(ops.exp(ops.neg(ops.abs(value))), 1)));
 }
 
-/** Compared in the wider dtype of the two; a fraction beside an integer tensor compares as float32. */
-function comparable(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
-  return typeof b === "number" && !Number.isInteger(b) ? floatingPair(operation, a, b) : arithmeticPair(operation, a, b);
-}
+/** Methods of {@link Tensor} that compute element by element. */
+export abstract class ArithmeticMethods extends MovementMethods {
+  /**
+   * this + other.
+   *
+   * @example
+   * tensor([1, 2]).add(10).toArray(); // [11, 12]
+   */
+  add(other: Operand): Tensor {
+    return this.result(add(this.node, operand(other)));
+  }
 
-export function equal(a: GraphNode, b: NodeOperand): GraphNode {
-  return ops.equal(...comparable("equal", a, b));
-}
+  /**
+   * this − other.
+   *
+   * @example
+   * tensor([1, 2]).sub(1).toArray(); // [0, 1]
+   */
+  sub(other: Operand): Tensor {
+    return this.result(sub(this.node, operand(other)));
+  }
 
-export function notEqual(a: GraphNode, b: NodeOperand): GraphNode {
-  return ops.logicalNot(ops.equal(...comparable("notEqual", a, b)));
-}
+  /**
+   * this · other, element by element.
+   *
+   * @example
+   * tensor([1, 2]).mul(tensor([[1], [2]])).toArray(); // [[1, 2], [2, 4]]
+   */
+  mul(other: Operand): Tensor {
+    return this.result(mul(this.node, operand(other)));
+  }
 
-export function less(a: GraphNode, b: NodeOperand): GraphNode {
-  return ops.less(...comparable("less", a, b));
-}
+  /**
+   * this / other; integers divide as float32.
+   *
+   * @example
+   * tensor([1, 3], { dtype: "int32" }).div(2).toArray(); // [0.5, 1.5]
+   */
+  div(other: Operand): Tensor {
+    return this.result(div(this.node, operand(other)));
+  }
 
-export function lessEqual(a: GraphNode, b: NodeOperand): GraphNode {
-  return ops.lessEqual(...comparable("lessEqual", a, b));
-}
+  /**
+   * this to the power of other; integers are taken as float32, but for a power of 2.
+   *
+   * @example
+   * tensor([2, 3]).pow(2).toArray(); // [4, 9]
+   */
+  pow(other: Operand): Tensor {
+    return this.result(pow(this.node, operand(other)));
+  }
 
-export function greater(a: GraphNode, b: NodeOperand): GraphNode {
-  const [left, right] = comparable("greater", a, b);
-  return ops.less(right, left);
-}
+  /**
+   * The larger of the two; NaN where either is.
+   *
+   * @example
+   * tensor([1, 5]).maximum(3).toArray(); // [3, 5]
+   */
+  maximum(other: Operand): Tensor {
+    return this.result(maximum(this.node, operand(other)));
+  }
 
-export function greaterEqual(a: GraphNode, b: NodeOperand): GraphNode {
-  const [left, right] = comparable("greaterEqual", a, b);
-  return ops.lessEqual(right, left);
-}
+  /**
+   * The smaller of the two; NaN where either is.
+   *
+   * @example
+   * tensor([1, 5]).minimum(3).toArray(); // [1, 3]
+   */
+  minimum(other: Operand): Tensor {
+    return this.result(minimum(this.node, operand(other)));
+  }
 
-export function logicalAnd(a: GraphNode, b: GraphNode): GraphNode {
-  return ops.logicalAnd(...pair("logicalAnd", cast(a, "bool"), cast(b, "bool")));
-}
+  /**
+   * Limited to [low, high].
+   *
+   * @example
+   * tensor([-1, 0.5, 2]).clip(0, 1).toArray(); // [0, 0.5, 1]
+   */
+  clip(low: number, high: number): Tensor {
+    return this.result(clip(this.node, low, high));
+  }
 
-export function logicalOr(a: GraphNode, b: GraphNode): GraphNode {
-  return ops.logicalOr(...pair("logicalOr", cast(a, "bool"), cast(b, "bool")));
-}
+  /**
+   * −x.
+   *
+   * @example
+   * tensor([1, -2]).neg().toArray(); // [-1, 2]
+   */
+  neg(): Tensor {
+    return this.result(ops.neg(signed(this.node)));
+  }
 
-export function logicalNot(x: GraphNode): GraphNode {
-  return ops.logicalNot(cast(x, "bool"));
-}
+  /**
+   * |x|.
+   *
+   * @example
+   * tensor([1, -2]).abs().toArray(); // [1, 2]
+   */
+  abs(): Tensor {
+    return this.result(ops.abs(signed(this.node)));
+  }
 
-/** `condition ? a : b`, element by element; all three broadcast. */
-export function where(condition: GraphNode, a: GraphNode, b: NodeOperand): GraphNode {
-  const [left, right] = pair("where", a, b);
-  const shape = broadcastShapes("where", condition.shape, left.shape);
-  return ops.select(broadcastTo(cast(condition, "bool"), shape), broadcastTo(left, shape), broadcastTo(right, shape));
+  /**
+   * −1, 0 or 1.
+   *
+   * @example
+   * tensor([3, -2]).sign().toArray(); // [1, -1]
+   */
+  sign(): Tensor {
+    return this.result(ops.sign(signed(this.node)));
+  }
+
+  /**
+   * The largest integer not above.
+   *
+   * @example
+   * tensor([1.5, -1.5]).floor().toArray(); // [1, -2]
+   */
+  floor(): Tensor {
+    return this.result(floor(this.node));
+  }
+
+  /**
+   * x².
+   *
+   * @example
+   * tensor([1, -2]).square().toArray(); // [1, 4]
+   */
+  square(): Tensor {
+    return this.result(square(this.node));
+  }
+
+  /**
+   * √x.
+   *
+   * @example
+   * tensor([4, 9]).sqrt().toArray(); // [2, 3]
+   */
+  sqrt(): Tensor {
+    return this.result(ops.sqrt(floating(this.node)));
+  }
+
+  /**
+   * eˣ.
+   *
+   * @example
+   * tensor([0]).exp().toArray(); // [1]
+   */
+  exp(): Tensor {
+    return this.result(ops.exp(floating(this.node)));
+  }
+
+  /**
+   * Natural logarithm.
+   *
+   * @example
+   * tensor([1]).log().toArray(); // [0]
+   */
+  log(): Tensor {
+    return this.result(ops.log(floating(this.node)));
+  }
+
+  /**
+   * Sine of x in radians.
+   *
+   * @example
+   * tensor([0]).sin().toArray(); // [0]
+   */
+  sin(): Tensor {
+    return this.result(ops.sin(floating(this.node)));
+  }
+
+  /**
+   * Cosine of x in radians.
+   *
+   * @example
+   * tensor([0]).cos().toArray(); // [1]
+   */
+  cos(): Tensor {
+    return this.result(ops.cos(floating(this.node)));
+  }
+
+  /**
+   * Hyperbolic tangent.
+   *
+   * @example
+   * tensor([0]).tanh().toArray(); // [0]
+   */
+  tanh(): Tensor {
+    return this.result(ops.tanh(floating(this.node)));
+  }
+
+  /**
+   * 1 / (1 + e⁻ˣ).
+   *
+   * @example
+   * tensor([0]).sigmoid().toArray(); // [0.5]
+   */
+  sigmoid(): Tensor {
+    return this.result(ops.sigmoid(floating(this.node)));
+  }
+
+  /**
+   * max(x, 0); its derivative at 0 is 0.
+   *
+   * @example
+   * tensor([-1, 2]).relu().toArray(); // [0, 2]
+   */
+  relu(): Tensor {
+    return this.result(ops.relu(signed(this.node)));
+  }
+
+  /**
+   * log(1 + eˣ), without overflow.
+   *
+   * @example
+   * tensor([0], { dtype: "float64" }).softplus().item(); // 0.6931…
+   */
+  softplus(): Tensor {
+    return this.result(softplus(this.node));
+  }
+
+  // ── dtype ──
+
+  /**
+   * Converted to `dtype`; to an integer it truncates toward zero and saturates.
+   *
+   * @example
+   * tensor([1.7, -1.7]).cast("int32").toArray(); // [1, -1]
+   */
+  cast(dtype: DType): Tensor {
+    return this.result(cast(this.node, dtype));
+  }
+
+  /**
+   * Cast to float32.
+   *
+   * @example
+   * tensor([true]).float().dtype; // "float32"
+   */
+  float(): Tensor {
+    return this.cast("float32");
+  }
+
+  /**
+   * Cast to float64.
+   *
+   * @example
+   * tensor([1]).double().dtype; // "float64"
+   */
+  double(): Tensor {
+    return this.cast("float64");
+  }
+
+  /**
+   * Cast to int32.
+   *
+   * @example
+   * tensor([1.9]).int().toArray(); // [1]
+   */
+  int(): Tensor {
+    return this.cast("int32");
+  }
+
+  /**
+   * Cast to bool: not zero.
+   *
+   * @example
+   * tensor([0, 3]).bool().toArray(); // [0, 1]
+   */
+  bool(): Tensor {
+    return this.cast("bool");
+  }
 }

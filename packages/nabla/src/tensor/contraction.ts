@@ -1,5 +1,5 @@
-// Matrix products: vectors, stacks of matrices and plain transposes brought into the primitive's form.
-// A transposed operand costs nothing: it becomes a flag of the product.
+// Matrix products: vectors and stacks of matrices brought into the primitive's form.
+// A transposed operand costs nothing: the compiler makes it a flag of the product.
 import * as ops from "../ops/build.ts";
 import { promote } from "../ops/dtype.ts";
 import { ShapeError } from "../ops/errors.ts";
@@ -7,6 +7,8 @@ import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { cast, floating } from "./arithmetic.ts";
 import { broadcastTo, reshape } from "./movement.ts";
+import { ReductionMethods } from "./reduction.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** NumPy's matmul: [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left, a column on the right. */
 export function matmul(a: GraphNode, b: GraphNode): GraphNode {
@@ -37,30 +39,33 @@ function matrices(a: GraphNode, b: GraphNode): GraphNode {
   const batchA = a.shape.slice(0, -2);
   const batchB = b.shape.slice(0, -2);
   // One matrix on the right serves all rows of all batches: a single larger product.
-  if (batchA.length > 0 && batchB.length === 0 && plainTranspose(a) === undefined) {
-    const merged = product(reshape(a, [sizeOf(batchA) * rows, a.shape.at(-1)!]), b);
+  if (batchA.length > 0 && batchB.length === 0 && !isLazyTranspose(a)) {
+    const merged = ops.matmul(reshape(a, [sizeOf(batchA) * rows, a.shape.at(-1)!]), b);
     return reshape(merged, [...batchA, rows, columns]);
   }
   const batch = broadcastShapes("matmul", batchA, batchB);
-  return product(batched(a, batch), batched(b, batch));
+  return ops.matmul(batched(a, batch), batched(b, batch));
 }
 
 function batched(x: GraphNode, batch: Shape): GraphNode {
   return broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
 }
 
-function product(a: GraphNode, b: GraphNode): GraphNode {
-  const storedA = plainTranspose(a);
-  const storedB = plainTranspose(b);
-  return ops.matmul(storedA ?? a, storedB ?? b, storedA !== undefined, storedB !== undefined);
+/** Matrices that are read along their columns, in place; merging their batches would copy them. */
+function isLazyTranspose(x: GraphNode): boolean {
+  const node = x as AnyNode;
+  return node.op === "transpose" && node.storage === undefined && node.params.permutation.at(-1) !== x.shape.length - 1;
 }
 
-/** What `x` is a transpose of, if it only swaps the last two axes and has not been computed yet. */
-function plainTranspose(x: GraphNode): GraphNode | undefined {
-  const node = x as AnyNode;
-  if (node.op !== "transpose" || node.storage !== undefined) return undefined;
-  const { permutation } = node.params;
-  const rank = permutation.length;
-  const swapsLast = permutation.every((axis, index) => axis === (index === rank - 1 ? rank - 2 : index === rank - 2 ? rank - 1 : index));
-  return swapsLast ? node.inputs[0] : undefined;
+/** Methods of {@link Tensor} that multiply matrices. */
+export abstract class ContractionMethods extends ReductionMethods {
+  /**
+   * Matrix product [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left and a column on the right.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).matmul(tensor([1, 1])).toArray(); // [3, 7]
+   */
+  matmul(other: Tensor): Tensor {
+    return this.result(matmul(this.node, other.node));
+  }
 }

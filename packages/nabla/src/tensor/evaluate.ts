@@ -2,7 +2,7 @@
 // A program is a pure function of its structure, so values that come and go reuse it.
 import { compileProgram } from "../compile/index.ts";
 import type { Device, Executable } from "../devices/device.ts";
-import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { type AnyNode, dependencies, type GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { bytesOf, defaultDevice, DeviceStorage, storageOf } from "./storage.ts";
 
 /** Executables kept a device; the least recently used goes first. */
@@ -68,4 +68,18 @@ function paramsKey(node: AnyNode): string {
   if (node.op === "pad") return `${JSON.stringify(node.params)}${node.params.value}`;
   const text = JSON.stringify(node.params);
   return text === "{}" ? "" : text;
+}
+
+/** True where a node depends on an argument of a function being traced, so it has no value yet. */
+export function isTraced(...nodes: readonly GraphNode[]): boolean {
+  const seen = new Set<GraphNode>();
+  const stack = [...nodes];
+  while (stack.length > 0) {
+    const next = stack.pop()!;
+    if (next.storage !== undefined || seen.has(next)) continue;
+    if (next.op === "source") return true;
+    seen.add(next);
+    stack.push(...dependencies(next));
+  }
+  return false;
 }

@@ -5,8 +5,11 @@ import { type DType, isFloating, promote } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, sameShape } from "../ops/shape.ts";
-import { add, cast, equal } from "./arithmetic.ts";
+import { add, cast } from "./arithmetic.ts";
+import { equal } from "./comparison.ts";
+import { ContractionMethods } from "./contraction.ts";
 import { broadcastTo, expandDims, transpose } from "./movement.ts";
+import type { Tensor } from "./tensor.ts";
 
 function indexNode(operation: string, indices: GraphNode): GraphNode {
   if (isFloating(indices.dtype) || indices.dtype === "bool") {
@@ -55,4 +58,47 @@ export function oneHot(indices: GraphNode, classes: number, dtype: DType): Graph
   const index = indexNode("oneHot", indices);
   const shape = [...index.shape, classes];
   return cast(equal(broadcastTo(expandDims(index, -1), shape), ops.iota(shape, shape.length - 1)), dtype);
+}
+
+/** Methods of {@link Tensor} that read and add by computed indices. */
+export abstract class IndexingMethods extends ContractionMethods {
+  /**
+   * Rows: [R, ...rest] with indices [...I] → [...I, ...rest]. Indices are clamped to the range.
+   *
+   * @example
+   * tensor([[1], [2], [3]]).gather(tensor([2, 0], { dtype: "int32" })).toArray(); // [[3], [1]]
+   */
+  gather(indices: Tensor): Tensor {
+    return this.take(indices, 0);
+  }
+
+  /**
+   * Entries along `axis` (default 0) at int32 `indices`, clamped to the range.
+   *
+   * @example
+   * tensor([10, 20, 30]).take(tensor([2, 0], { dtype: "int32" })).toArray(); // [30, 10]
+   */
+  take(indices: Tensor, axis = 0): Tensor {
+    return this.result(take(this.node, indices.node, axis));
+  }
+
+  /**
+   * This with updates[i] added to row indices[i]; repeated indices add up, those out of range are dropped.
+   *
+   * @example
+   * zeros([3]).scatterAdd(tensor([1, 1], { dtype: "int32" }), tensor([2, 3])).toArray(); // [0, 5, 0]
+   */
+  scatterAdd(indices: Tensor, updates: Tensor): Tensor {
+    return this.result(scatterAdd(this.node, indices.node, updates.node));
+  }
+
+  /**
+   * [...indices] → [...indices, classes]: 1 at the index, otherwise 0.
+   *
+   * @example
+   * tensor([2, 0], { dtype: "int32" }).oneHot(3).toArray(); // [[0, 0, 1], [1, 0, 0]]
+   */
+  oneHot(classes: number, dtype: DType = "float32"): Tensor {
+    return this.result(oneHot(this.node, classes, dtype));
+  }
 }

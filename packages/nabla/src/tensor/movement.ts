@@ -5,6 +5,8 @@ import { type DType, promote } from "../ops/dtype.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, normaliseAxis, sameShape, type Shape, sizeOf } from "../ops/shape.ts";
+import type { Tensor } from "./tensor.ts";
+import { Value } from "./value.ts";
 
 /** One axis of a slice: an index (drops the axis), `[begin, end?, step?]`, or null for all of it. Negative positions count from the end. */
 export type SliceRange = number | readonly [begin: number, end?: number, step?: number] | null;
@@ -153,4 +155,107 @@ export function stack(nodes: readonly GraphNode[], axis: number): GraphNode {
   }
   const at = normaliseAxis("stack", axis, first.shape.length + 1);
   return concat(nodes.map((node) => expandDims(node, at)), at);
+}
+
+/** Methods of {@link Tensor} that move elements. */
+export abstract class MovementMethods extends Value {
+  /**
+   * The same elements in another shape; one -1 is inferred.
+   *
+   * @example
+   * arange(6).reshape([2, -1]).shape; // [2, 3]
+   */
+  reshape(shape: Shape): Tensor {
+    return this.result(reshape(this.node, shape));
+  }
+
+  /**
+   * Merges the axes from `start` (default 0) on into one.
+   *
+   * @example
+   * zeros([2, 3, 4]).flatten(1).shape; // [2, 12]
+   */
+  flatten(start = 0): Tensor {
+    return this.result(flatten(this.node, start));
+  }
+
+  /**
+   * Output axis i is axis permutation[i]; without a permutation the axes are reversed.
+   *
+   * @example
+   * zeros([2, 3, 4]).transpose([1, 2, 0]).shape; // [3, 4, 2]
+   */
+  transpose(permutation?: readonly number[]): Tensor {
+    return this.result(transpose(this.node, permutation));
+  }
+
+  /**
+   * The axes reversed: a matrix transposed.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).T.toArray(); // [[1, 3], [2, 4]]
+   */
+  get T(): Tensor {
+    return this.transpose();
+  }
+
+  /**
+   * Swaps two axes.
+   *
+   * @example
+   * zeros([2, 3, 4]).swapAxes(0, -1).shape; // [4, 3, 2]
+   */
+  swapAxes(a: number, b: number): Tensor {
+    return this.result(swapAxes(this.node, a, b));
+  }
+
+  /**
+   * Repeats axes of size 1, and adds leading ones, up to `shape`.
+   *
+   * @example
+   * tensor([1, 2]).broadcastTo([2, 2]).toArray(); // [[1, 2], [1, 2]]
+   */
+  broadcastTo(shape: Shape): Tensor {
+    return this.result(broadcastTo(this.node, shape));
+  }
+
+  /**
+   * Inserts an axis of size 1.
+   *
+   * @example
+   * zeros([3]).expandDims(0).shape; // [1, 3]
+   */
+  expandDims(axis: number): Tensor {
+    return this.result(expandDims(this.node, axis));
+  }
+
+  /**
+   * Drops `axis`, or all axes, of size 1.
+   *
+   * @example
+   * zeros([1, 3, 1]).squeeze().shape; // [3]
+   */
+  squeeze(axis?: number): Tensor {
+    return this.result(squeeze(this.node, axis));
+  }
+
+  /**
+   * Part of the tensor, one range an axis: an index (drops the axis), `[begin, end, step]`, or null for all.
+   *
+   * @example
+   * tensor([[1, 2, 3], [4, 5, 6]]).slice(1, [0, 2]).toArray(); // [4, 5]
+   */
+  slice(...ranges: readonly SliceRange[]): Tensor {
+    return this.result(slice(this.node, ranges));
+  }
+
+  /**
+   * Surrounds with `value` (default 0): a width for all sides, or [before, after] for each axis.
+   *
+   * @example
+   * tensor([1, 2]).pad(1).toArray(); // [0, 1, 2, 0]
+   */
+  pad(widths: number | readonly (readonly [before: number, after: number])[], value = 0): Tensor {
+    return this.result(pad(this.node, widths, value));
+  }
 }

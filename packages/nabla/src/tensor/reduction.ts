@@ -5,8 +5,16 @@ import { isFloating } from "../ops/dtype.ts";
 import { ShapeError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, type Shape, sizeOf } from "../ops/shape.ts";
-import { abs, add, cast, div, exp, floating, less, log, mul, sub, where } from "./arithmetic.ts";
+import { add, cast, div, floating, mul, sub } from "./arithmetic.ts";
+import { ComparisonMethods, less, where } from "./comparison.ts";
 import { reshape } from "./movement.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Options of a reduction. */
+export interface ReduceOptions {
+  /** Keeps the reduced axes with size 1. Default false. */
+  readonly keepDims?: boolean;
+}
 
 /** One axis, several, or (undefined) all of them. */
 export type Axes = number | readonly number[] | undefined;
@@ -97,14 +105,14 @@ function shifted(operation: string, x: GraphNode, axis: number): { readonly valu
 /** eˣ / Σ eˣ along `axis`. */
 export function softmax(x: GraphNode, axis: number): GraphNode {
   const { value, axis: at } = shifted("softmax", x, axis);
-  const exponentials = exp(value);
+  const exponentials = ops.exp(value);
   return div(exponentials, sum(exponentials, at, true));
 }
 
 /** x − log Σ eˣ along `axis`. */
 export function logSoftmax(x: GraphNode, axis: number): GraphNode {
   const { value, axis: at } = shifted("logSoftmax", x, axis);
-  return sub(value, log(sum(exp(value), at, true)));
+  return sub(value, ops.log(sum(ops.exp(value), at, true)));
 }
 
 /** log Σ eˣ; −∞ where every x is. */
@@ -112,8 +120,111 @@ export function logSumExp(x: GraphNode, axes: Axes, keepDims: boolean): GraphNod
   const value = floating(x);
   const resolved = resolve("logSumExp", axes, x.shape.length);
   const largest = ops.stopGradient(extremum("logSumExp", value, resolved, true));
-  const shift = where(less(abs(largest), Infinity), largest, 0);
-  const total = log(reduced(exp(sub(value, shift)), resolved, true, ops.sum));
+  const shift = where(less(ops.abs(largest), Infinity), largest, 0);
+  const total = ops.log(reduced(ops.exp(sub(value, shift)), resolved, true, ops.sum));
   const result = add(total, shift);
   return keepDims ? result : reshape(result, x.shape.filter((_, axis) => !resolved.includes(axis)));
+}
+
+/** Methods of {@link Tensor} that reduce axes, or divide by what reduces them. */
+export abstract class ReductionMethods extends ComparisonMethods {
+  /**
+   * Σ over `axes` (default all); bool and uint8 add up in int32.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).sum(1, { keepDims: true }).toArray(); // [[3], [7]]
+   */
+  sum(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(sum(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Mean over `axes` (default all).
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).mean(0).toArray(); // [2, 3]
+   */
+  mean(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(mean(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Largest over `axes` (default all).
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).max(1).toArray(); // [2, 4]
+   */
+  max(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(max(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Smallest over `axes` (default all).
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).min().item(); // 1
+   */
+  min(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(min(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * First index of the largest along `axis`, int32.
+   *
+   * @example
+   * tensor([[1, 5], [4, 3]]).argmax().toArray(); // [1, 0]
+   */
+  argmax(axis = -1): Tensor {
+    return this.result(argmax(this.node, axis));
+  }
+
+  /**
+   * First index of the smallest along `axis`, int32.
+   *
+   * @example
+   * tensor([[1, 5], [4, 3]]).argmin(0).toArray(); // [0, 1]
+   */
+  argmin(axis = -1): Tensor {
+    return this.result(argmin(this.node, axis));
+  }
+
+  /**
+   * Mean squared deviation over `axes` (default all), divided by n − correction (default 0, the population's).
+   *
+   * @example
+   * tensor([1, 2, 3, 4]).variance().item(); // 1.25
+   */
+  variance(axes?: Axes, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
+    return this.result(variance(this.node, axes, options.keepDims ?? false, options.correction ?? 0));
+  }
+
+  /**
+   * eˣ / Σ eˣ along `axis`.
+   *
+   * @example
+   * tensor([0, 0]).softmax().toArray(); // [0.5, 0.5]
+   */
+  softmax(axis = -1): Tensor {
+    return this.result(softmax(this.node, axis));
+  }
+
+  /**
+   * log softmax, computed without taking the logarithm of a small number.
+   *
+   * @example
+   * tensor([0, 0]).logSoftmax().exp().sum().item(); // 1
+   */
+  logSoftmax(axis = -1): Tensor {
+    return this.result(logSoftmax(this.node, axis));
+  }
+
+  /**
+   * log Σ eˣ over `axes` (default all), without overflow.
+   *
+   * @example
+   * tensor([1000]).logSumExp().item(); // 1000
+   */
+  logSumExp(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(logSumExp(this.node, axes, options.keepDims ?? false));
+  }
 }

@@ -3,7 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { DTypeError, LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
-import type { AnyNode } from "../ops/graph.ts";
+import { compileProgram } from "../compile/index.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import { vjp } from "../transform/reverse.ts";
 import { arange, eye, full, linspace, ones, tensor, zeros } from "./creation.ts";
 import { concat, stack, type Tensor } from "./tensor.ts";
 
@@ -202,12 +204,27 @@ onEveryDevice("matmul", () => {
     expect(tensor([1, 2]).matmul(tensor([3, 4])).item()).toBe(11);
   });
 
-  test("plain transposes become flags", () => {
-    const result = tensor(b).T.matmul(tensor(a).T);
-    const node = result.node as AnyNode;
-    expect(node.op === "matmul" && node.params).toEqual({ transposeA: true, transposeB: true });
-    expect(node.inputs.map((input) => input.op)).toEqual(["source", "source"]);
+  test("transposes are read in place: one kernel, nothing copied", () => {
+    const [left, right] = [tensor(b), tensor(a)];
+    const result = left.T.matmul(right.T);
+    const { kernels, arenaBytes } = compileProgram({ inputs: [left.node, right.node], outputs: [result.node], donate: [] });
+    expect(kernels.map(({ kind }) => kind)).toEqual(["gemm"]);
+    expect(arenaBytes).toBe(0);
     expect(result.toArray()).toEqual(product([[1, 2, 0], [0, 1, 3]], [[1, 4], [2, 5], [3, 6]]));
+  });
+
+  test("so are those of a stack, and a gradient is made the way its weight lies", () => {
+    const kernels = (inputs: readonly Tensor[], outputs: readonly GraphNode[]): string[] => {
+      const program = compileProgram({ inputs: inputs.map(({ node }) => node), outputs, donate: [] });
+      expect(program.arenaBytes).toBe(0);
+      return program.kernels.map(({ kind }) => kind);
+    };
+    const [stacked, shared] = [arange(24).reshape([2, 4, 3]).clone(), ones([4, 5]).clone()];
+    expect(kernels([stacked, shared], [stacked.swapAxes(1, 2).matmul(shared).node])).toEqual(["gemm"]);
+    // y = x·wᵀ, as PyTorch's linear layers have it.
+    const [x, w, cotangent] = [ones([6, 4]).clone(), ones([5, 4]).clone(), ones([6, 5]).clone()];
+    const gradients = vjp([x.matmul(w.T).node], [x.node, w.node], [cotangent.node]).map((gradient) => gradient!);
+    expect(kernels([x, w, cotangent], gradients)).toEqual(["gemm", "gemm"]);
   });
 
   test("batches broadcast, and one matrix serves them all", () => {

@@ -5,9 +5,9 @@ import { DTypeError, ShapeError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, isTraced } from "./evaluate.ts";
 import { alias } from "./movement.ts";
-import { isTraced, Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 
 /** Options of a {@link Variable}. */
 export interface VariableOptions {

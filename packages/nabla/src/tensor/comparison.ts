@@ -1,0 +1,164 @@
+// Comparison, logic and choice. Their results are bool tensors, which count as 0 and 1 in arithmetic.
+import * as ops from "../ops/build.ts";
+import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import { broadcastShapes } from "../ops/shape.ts";
+import { ArithmeticMethods, arithmeticPair, cast, floatingPair, type NodeOperand, type Operand, operand, pair } from "./arithmetic.ts";
+import { broadcastTo } from "./movement.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Compared in the wider dtype of the two; a fraction beside an integer tensor compares as float32. */
+function comparable(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
+  return typeof b === "number" && !Number.isInteger(b) ? floatingPair(operation, a, b) : arithmeticPair(operation, a, b);
+}
+
+export function equal(a: GraphNode, b: NodeOperand): GraphNode {
+  return ops.equal(...comparable("equal", a, b));
+}
+
+export function notEqual(a: GraphNode, b: NodeOperand): GraphNode {
+  return ops.logicalNot(ops.equal(...comparable("notEqual", a, b)));
+}
+
+export function less(a: GraphNode, b: NodeOperand): GraphNode {
+  return ops.less(...comparable("less", a, b));
+}
+
+export function lessEqual(a: GraphNode, b: NodeOperand): GraphNode {
+  return ops.lessEqual(...comparable("lessEqual", a, b));
+}
+
+export function greater(a: GraphNode, b: NodeOperand): GraphNode {
+  const [left, right] = comparable("greater", a, b);
+  return ops.less(right, left);
+}
+
+export function greaterEqual(a: GraphNode, b: NodeOperand): GraphNode {
+  const [left, right] = comparable("greaterEqual", a, b);
+  return ops.lessEqual(right, left);
+}
+
+export function logicalAnd(a: GraphNode, b: GraphNode): GraphNode {
+  return ops.logicalAnd(...pair("logicalAnd", cast(a, "bool"), cast(b, "bool")));
+}
+
+export function logicalOr(a: GraphNode, b: GraphNode): GraphNode {
+  return ops.logicalOr(...pair("logicalOr", cast(a, "bool"), cast(b, "bool")));
+}
+
+export function logicalNot(x: GraphNode): GraphNode {
+  return ops.logicalNot(cast(x, "bool"));
+}
+
+/** `condition ? a : b`, element by element; all three broadcast. */
+export function where(condition: GraphNode, a: GraphNode, b: NodeOperand): GraphNode {
+  const [left, right] = pair("where", a, b);
+  const shape = broadcastShapes("where", condition.shape, left.shape);
+  return ops.select(broadcastTo(cast(condition, "bool"), shape), broadcastTo(left, shape), broadcastTo(right, shape));
+}
+
+/** Every elementwise primitive is a method of the same name. */
+type ElementwiseMethods = { readonly [P in UnaryOp]: () => Tensor } & { readonly [P in BinaryOp]: (other: Tensor) => Tensor };
+
+/** Methods of {@link Tensor} that compare and choose. */
+export abstract class ComparisonMethods extends ArithmeticMethods implements ElementwiseMethods {
+  /**
+   * this = other.
+   *
+   * @example
+   * tensor([1, 2]).equal(2).toArray(); // [0, 1]
+   */
+  equal(other: Operand): Tensor {
+    return this.result(equal(this.node, operand(other)));
+  }
+
+  /**
+   * this ≠ other.
+   *
+   * @example
+   * tensor([1, 2]).notEqual(2).toArray(); // [1, 0]
+   */
+  notEqual(other: Operand): Tensor {
+    return this.result(notEqual(this.node, operand(other)));
+  }
+
+  /**
+   * this < other.
+   *
+   * @example
+   * tensor([1, 2]).less(2).toArray(); // [1, 0]
+   */
+  less(other: Operand): Tensor {
+    return this.result(less(this.node, operand(other)));
+  }
+
+  /**
+   * this ≤ other.
+   *
+   * @example
+   * tensor([1, 2]).lessEqual(2).toArray(); // [1, 1]
+   */
+  lessEqual(other: Operand): Tensor {
+    return this.result(lessEqual(this.node, operand(other)));
+  }
+
+  /**
+   * this > other.
+   *
+   * @example
+   * tensor([1, 2]).greater(1).toArray(); // [0, 1]
+   */
+  greater(other: Operand): Tensor {
+    return this.result(greater(this.node, operand(other)));
+  }
+
+  /**
+   * this ≥ other.
+   *
+   * @example
+   * tensor([1, 2]).greaterEqual(1).toArray(); // [1, 1]
+   */
+  greaterEqual(other: Operand): Tensor {
+    return this.result(greaterEqual(this.node, operand(other)));
+  }
+
+  /**
+   * Both are not zero.
+   *
+   * @example
+   * tensor([true, true]).logicalAnd(tensor([true, false])).toArray(); // [1, 0]
+   */
+  logicalAnd(other: Tensor): Tensor {
+    return this.result(logicalAnd(this.node, other.node));
+  }
+
+  /**
+   * Either is not zero.
+   *
+   * @example
+   * tensor([true, false]).logicalOr(tensor([false, false])).toArray(); // [1, 0]
+   */
+  logicalOr(other: Tensor): Tensor {
+    return this.result(logicalOr(this.node, other.node));
+  }
+
+  /**
+   * Zero.
+   *
+   * @example
+   * tensor([true, false]).logicalNot().toArray(); // [0, 1]
+   */
+  logicalNot(): Tensor {
+    return this.result(logicalNot(this.node));
+  }
+
+  /**
+   * `a` where this is true, otherwise `b`; all three broadcast.
+   *
+   * @example
+   * tensor([true, false]).where(tensor([1, 2]), 0).toArray(); // [1, 0]
+   */
+  where(a: Tensor, b: Operand): Tensor {
+    return this.result(where(this.node, a.node, operand(b)));
+  }
+}

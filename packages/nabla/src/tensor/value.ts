@@ -1,0 +1,186 @@
+// Value: a handle on a node, with shape and dtype, reading, printing and lifetime.
+// The kinds of operations are layers above it, one file each, and Tensor is the last of them.
+import type { Device } from "../devices/device.ts";
+import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
+import { LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
+import { evaluate, isTraced } from "./evaluate.ts";
+import { formatTensor } from "./inspect.ts";
+import { nest, type NestedNumbers } from "./nested.ts";
+import { DeviceStorage, storageOf } from "./storage.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** What a tensor is, whatever can be done with it. */
+export abstract class Value {
+  #node: GraphNode | undefined;
+
+  /** @internal */
+  constructor(node: GraphNode) {
+    this.#node = node;
+  }
+
+  /** The node of the graph; throws {@link LifetimeError} after dispose. @internal */
+  get node(): GraphNode {
+    if (this.#node === undefined) throw new LifetimeError("This tensor was disposed.", "Keep it undisposed while it is still to be used.");
+    return this.#node;
+  }
+
+  /** Lets this handle stand for another node. @internal */
+  protected rebind(node: GraphNode): void {
+    this.#node = node;
+  }
+
+  /** The tensor that an operation on this one gives, always a handle of its own. @internal */
+  protected abstract result(node: GraphNode): Tensor;
+
+  /**
+   * Sizes of the axes, outermost first.
+   *
+   * @example
+   * zeros([2, 3]).shape; // [2, 3]
+   */
+  get shape(): Shape {
+    return this.node.shape;
+  }
+
+  /**
+   * Element type.
+   *
+   * @example
+   * zeros([2], "int32").dtype; // "int32"
+   */
+  get dtype(): DType {
+    return this.node.dtype;
+  }
+
+  /**
+   * Number of axes.
+   *
+   * @example
+   * zeros([2, 3]).rank; // 2
+   */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /**
+   * Number of elements.
+   *
+   * @example
+   * zeros([2, 3]).size; // 6
+   */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  // ── reading ──
+
+  /**
+   * Computes the value and copies it to a typed array in row-major order; bool is 0 and 1.
+   *
+   * @example
+   * (await tensor([1, 2]).data()).length; // 2
+   */
+  async data(): Promise<TypedArray> {
+    const { node } = this;
+    evaluate([node]);
+    const into = hostArray(node.dtype, sizeOf(node.shape));
+    const storage = storageOf(node);
+    await storage.device.read(storage.buffer, into);
+    return into;
+  }
+
+  /**
+   * As {@link data}, at once; throws {@link ValueError} on a device that cannot wait (a browser's).
+   *
+   * @example
+   * tensor([1, 2]).dataSync().length; // 2
+   */
+  dataSync(): TypedArray {
+    const { node } = this;
+    evaluate([node]);
+    const storage = storageOf(node);
+    requireSynchronous(storage.device);
+    const into = hostArray(node.dtype, sizeOf(node.shape));
+    storage.device.readSync(storage.buffer, into);
+    return into;
+  }
+
+  /**
+   * The value of a tensor of one element; bool is 0 or 1. Synchronous.
+   *
+   * @example
+   * tensor([1, 2]).sum().item(); // 3
+   */
+  item(): number {
+    if (this.size !== 1) {
+      throw new ShapeError(`item: the tensor has shape ${formatShape(this.shape)}, ${this.size} elements.`, "Use toArray() or data(), or reduce it first.");
+    }
+    return this.dataSync()[0]!;
+  }
+
+  /**
+   * The values as nested arrays; bool is 0 and 1. Synchronous.
+   *
+   * @example
+   * tensor([[1, 2]]).toArray(); // [[1, 2]]
+   */
+  toArray(): NestedNumbers {
+    return nest(this.dataSync(), this.shape);
+  }
+
+  /**
+   * NumPy's print of the values, computing them; only the shape while a function is being traced, or where reading cannot wait.
+   *
+   * @example
+   * String(tensor([1, 2])); // "tensor([1, 2], shape=[2], dtype=float32)"
+   */
+  toString(): string {
+    if (this.#node === undefined) return "tensor(disposed)";
+    const { node } = this;
+    const description = `shape=${formatShape(node.shape)}, dtype=${node.dtype}`;
+    if (isTraced(node)) return `tensor(traced, ${description})`;
+    try {
+      evaluate([node]);
+      if (!storageOf(node).device.synchronous) return `tensor(${description})`;
+      return formatTensor(this.dataSync(), node.shape, node.dtype);
+    } catch (error) {
+      // Printing never throws, e.g. on a value whose inputs were disposed.
+      if (error instanceof LifetimeError) return `tensor(lost, ${description})`;
+      throw error;
+    }
+  }
+
+  // ── lifetime ──
+
+  /**
+   * Frees the memory now; without it the garbage collector does. What was computed from this tensor but not read yet is lost.
+   *
+   * @example
+   * const x = tensor([1, 2]);
+   * x.dispose();
+   */
+  dispose(): void {
+    const storage = this.#node?.storage;
+    this.#node = undefined;
+    if (storage instanceof DeviceStorage) storage.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+// What console.log shows in Node.
+Object.defineProperty(Value.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: Value): string {
+    return this.toString();
+  },
+});
+
+function requireSynchronous(device: Device): void {
+  if (!device.synchronous) {
+    throw new ValueError(`A value cannot be read synchronously from the device "${device.name}".`, "Use `await t.data()`.");
+  }
+}
