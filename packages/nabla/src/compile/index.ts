@@ -69,14 +69,20 @@ function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[
   let stage = analyse(inputs, targets, held);
   for (;;) {
     const precedence = precedenceOf(stage);
-    const refused = inPlaceOutputs(stage).find(({ node, leaf }) => !writableInPlace(node, leaf, stage) || precedence.reaches(node, node));
-    if (refused === undefined) return stage;
-    const { node, leaf } = refused;
-    const circle = writableInPlace(node, leaf, stage) ? precedence.circle(node) : [];
-    if (circle.length > 0 && !stage.together.has(node) && canShareKernel(circle, stage)) {
-      stage = { ...stage, together: new Map([...stage.together, ...circle.map((root) => [root, circle] as const)]) };
+    const refused = inPlaceOutputs(stage).filter(({ node, leaf }) => !writableInPlace(node, leaf, stage) || precedence.reaches(node, node));
+    const [first] = refused;
+    if (first === undefined) return stage;
+    const circles: GraphNode[][] = [];
+    for (const { node, leaf } of refused) {
+      if (stage.together.has(node) || !writableInPlace(node, leaf, stage) || circles.some((circle) => circle.includes(node))) continue;
+      const circle = precedence.circle(node);
+      if (canShareKernel(circle, stage)) circles.push(circle);
+    }
+    if (circles.length > 0) {
+      stage = { ...stage, together: new Map([...stage.together, ...circles.flatMap((circle) => circle.map((root) => [root, circle] as const))]) };
       continue;
     }
+    const { node } = first;
     targets.set(copyOf(node), targets.get(node)!);
     targets.delete(node);
     held.push(node);

@@ -183,11 +183,13 @@ export function loadSplat(cell: Cell, address: Expr, offset: number, lanes: numb
   return { op: "loadSplat", kind: cellKind[cell], lanes, cell, address, offset };
 }
 
-/** Builds one function: statements are appended to the innermost open loop or branch. */
+/** Builds one function: statements are appended to the innermost open loop or branch. What a loop's body names ends with its turn. */
 export class FunctionBuilder {
   readonly name: string;
   private readonly parameters: Local[] = [];
   private block: Statement[] = [];
+  /** Named in the innermost open loop. */
+  private locals: Local[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -200,15 +202,11 @@ export class FunctionBuilder {
     return get(local);
   }
 
-  /** A register without a first value. */
-  local(name: string, kind: Kind, lanes = 1): Local {
-    return { kind, lanes, name };
-  }
-
   /** A register that starts as `value`. */
   variable(name: string, value: Expr): Local {
     const local: Local = { kind: value.kind, lanes: value.lanes, name };
-    this.set(local, value);
+    this.locals.push(local);
+    this.block.push({ op: "set", local, value });
     return local;
   }
 
@@ -233,9 +231,13 @@ export class FunctionBuilder {
   /** body(i) for i = start, start + step, … while i < end. */
   loop(name: string, start: Expr | number, end: Expr | number, step: number, body: (index: Expr) => void): void {
     const counter: Local = { kind: "i32", lanes: 1, name };
+    const outer = this.locals;
+    const locals: Local[] = [];
+    this.locals = locals;
     const statements = this.within(() => body(get(counter)));
+    this.locals = outer;
     const bound = (value: Expr | number): Expr => (typeof value === "number" ? i32(value) : value);
-    this.block.push({ op: "loop", counter, start: bound(start), end: bound(end), step, body: statements });
+    this.block.push({ op: "loop", counter, start: bound(start), end: bound(end), step, body: statements, locals });
   }
 
   if(condition: Expr, then: () => void, otherwise?: () => void): void {

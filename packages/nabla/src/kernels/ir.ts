@@ -58,8 +58,11 @@ export type Expr =
 export type Statement =
   | { readonly op: "set"; readonly local: Local; readonly value: Expr }
   | { readonly op: "store"; readonly cell: Cell; readonly address: Expr; readonly offset: number; readonly value: Expr }
-  /** counter = start; while (counter < end) { body; counter += step }, signed; start, end are evaluated once. */
-  | { readonly op: "loop"; readonly counter: Local; readonly start: Expr; readonly end: Expr; readonly step: number; readonly body: readonly Statement[] }
+  /** counter = start; while (counter < end) { body; counter += step }, signed; start, end are evaluated once. `locals` live within one turn. */
+  | {
+    readonly op: "loop"; readonly counter: Local; readonly start: Expr; readonly end: Expr; readonly step: number;
+    readonly body: readonly Statement[]; readonly locals: readonly Local[];
+  }
   | { readonly op: "if"; readonly condition: Expr; readonly then: readonly Statement[]; readonly otherwise: readonly Statement[] }
   | { readonly op: "call"; readonly callee: IrFunction; readonly arguments: readonly Expr[] };
 

@@ -33,8 +33,8 @@ export function shared(name: string, make: (name: string) => IrFunction): IrFunc
 /** Rows of a full tile. */
 export const tileRows = 6;
 
-/** Steps of k in one turn of the loop: full tiles do the work, the others should be short. */
-const unrolling = (rows: number): number => (rows === tileRows ? 8 : 2);
+/** Steps of k in one turn of the loop: full packed tiles do most of the work; the others should be short. */
+const unrolling = (rows: number, layoutA: LayoutA): number => (rows < tileRows || layoutA === "columns" ? 2 : layoutA === "rows" ? 4 : 8);
 
 /**
  * C[rows, vectors·lanes] ← (accumulate ≠ 0 ? C : 0) + A·B over kc steps.
@@ -71,13 +71,14 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
       }
     };
     const multiply = (steps: number): void => {
+      const element = f.variable("a_", constant(cell, 0, lanes));
+      const rowB = Array.from({ length: vectors }, (_, vector) => f.variable(`b_${vector}`, constant(cell, 0, lanes)));
       for (let step = 0; step < steps; step++) {
         const stepB = layoutB === "packed" ? step * vectors : 0;
-        const vectorB = (vector: number): Expr => load(cell, get(pointerB), (stepB + vector) * vectorBytes, lanes);
-        const rowB = Array.from({ length: vectors }, (_, vector) => (rows === 1 ? vectorB(vector) : f.let(`b_${vector}`, vectorB(vector))));
+        rowB.forEach((vectorB, vector) => f.set(vectorB, load(cell, get(pointerB), (stepB + vector) * vectorBytes, lanes)));
         tile.forEach((rowC, row) => {
-          const element = f.let(`a_${row}`, elementA(row, step));
-          rowC.forEach((accumulator, vector) => f.set(accumulator, madd(element, rowB[vector]!, get(accumulator))));
+          f.set(element, elementA(row, step));
+          rowC.forEach((accumulator, vector) => f.set(accumulator, madd(get(element), get(rowB[vector]!), get(accumulator))));
         });
         if (layoutA !== "rows") f.set(pointersA[0]!, add(get(pointersA[0]!), layoutA === "packed" ? rows * bytes : aStride));
         if (layoutB === "rows") f.set(pointerB, add(get(pointerB), bStride));
@@ -85,7 +86,7 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
       if (layoutA === "rows") for (const pointer of pointersA) f.set(pointer, add(get(pointer), steps * bytes));
       if (layoutB === "packed") f.set(pointerB, add(get(pointerB), steps * vectors * vectorBytes));
     };
-    const unroll = unrolling(rows);
+    const unroll = unrolling(rows, layoutA);
     const whole = f.let("whole", binary("and", kc, -unroll));
     f.loop("k", 0, whole, unroll, () => multiply(unroll));
     f.loop("k", whole, kc, 1, () => multiply(1));

@@ -42,79 +42,6 @@ function calleesOf(statements: readonly Statement[]): IrFunction[] {
 
 type Loop = Extract<Statement, { op: "loop" }>;
 
-/**
- * For each loop the vectors that live within one of its turns: mentioned nowhere outside it, and set before they are read.
- * One walk: a local's home is the innermost loop around all its mentions.
- */
-function vectorsWithin(statements: readonly Statement[]): Map<Loop, Local[]> {
-  const path: Loop[] = [];
-  const homes = new Map<Local, Loop[]>();
-  const mention = (local: Local, sets: boolean): void => {
-    if (local.lanes === 1) return;
-    const home = homes.get(local);
-    if (home === undefined) homes.set(local, sets ? [...path] : []);
-    else while (home.length > 0 && home[home.length - 1] !== path[home.length - 1]) home.pop();
-  };
-  const expr = (value: Expr): void => {
-    if (value.op === "get") mention(value.local, false);
-    for (const operand of operandsOf(value)) expr(operand);
-  };
-  const block = (body: readonly Statement[]): void => {
-    for (const statement of body) {
-      switch (statement.op) {
-        case "set":
-          expr(statement.value);
-          mention(statement.local, true);
-          break;
-        case "store":
-          expr(statement.value);
-          break;
-        case "loop":
-          path.push(statement);
-          block(statement.body);
-          path.pop();
-          break;
-        case "if":
-          expr(statement.condition);
-          block(statement.then);
-          block(statement.otherwise);
-          break;
-        case "call":
-          break;
-      }
-    }
-  };
-  block(statements);
-  const within = new Map<Loop, Local[]>();
-  for (const [local, home] of homes) {
-    for (const loop of home) {
-      const locals = within.get(loop);
-      if (locals === undefined) within.set(loop, [local]);
-      else locals.push(local);
-    }
-  }
-  return within;
-}
-
-function operandsOf(expr: Expr): readonly Expr[] {
-  switch (expr.op) {
-    case "unary":
-    case "splat":
-    case "extract":
-      return [expr.a];
-    case "binary":
-    case "shuffle":
-      return [expr.a, expr.b];
-    case "madd":
-    case "nmadd":
-      return [expr.a, expr.b, expr.c];
-    case "select":
-      return [expr.mask, expr.a, expr.b];
-    default:
-      return [];
-  }
-}
-
 /** How a value of `kind` and `lanes` is named in instructions: f32, f64x2, … Masks are i32, i32x4 or (two lanes) f64x2 bits. */
 type Form = "f32" | "f64" | "i32" | "f32x4" | "f64x2" | "i32x4";
 
@@ -161,13 +88,13 @@ class FunctionPrinter {
   private readonly constants = new Map<string, number>();
   private readonly localIndices = new Map<Local, number>();
   private readonly locals: ValueType[] = [];
-  private readonly within: ReadonlyMap<Loop, readonly Local[]>;
+  /** Indices of locals whose loop has ended. */
+  private readonly free = new Map<ValueType, number[]>();
 
   constructor(fn: IrFunction, functionIndices: ReadonlyMap<IrFunction, number>, features: WasmFeatures) {
     this.fn = fn;
     this.functionIndices = functionIndices;
     this.features = features;
-    this.within = vectorsWithin(fn.body);
     fn.parameters.forEach((parameter, index) => this.localIndices.set(parameter, index));
   }
 
@@ -188,7 +115,8 @@ class FunctionPrinter {
   private indexOf(local: Local): number {
     let index = this.localIndices.get(local);
     if (index === undefined) {
-      index = this.newLocal(valueTypeOf(local.kind, local.lanes));
+      const type = valueTypeOf(local.kind, local.lanes);
+      index = this.free.get(type)?.pop() ?? this.newLocal(type);
       this.localIndices.set(local, index);
     }
     return index;
@@ -266,16 +194,28 @@ class FunctionPrinter {
     pushEnd();
     code.op("i32.lt_s").branchIf(0).op("end");
     if (!known) code.op("end");
+    this.release(statement);
   }
 
   /**
    * Clears the vectors that live within one turn of a loop. V8 carries every local that a loop sets to its next turn,
    * and takes that for a use of each half of a pair of vectors, which then do not pay for being fused.
    */
-  private forget(loop: Loop): void {
-    for (const local of this.within.get(loop) ?? []) {
+  private forget({ locals }: Loop): void {
+    for (const local of locals) {
+      if (local.lanes === 1) continue;
       this.constant("i32", 4, 0);
       this.code.localSet(this.indexOf(local));
+    }
+  }
+
+  /** What a loop named is over: later loops take its places, and the function has fewer locals to carry around. */
+  private release({ locals }: Loop): void {
+    for (const local of locals) {
+      const type = valueTypeOf(local.kind, local.lanes);
+      const free = this.free.get(type);
+      if (free === undefined) this.free.set(type, [this.indexOf(local)]);
+      else free.push(this.indexOf(local));
     }
   }
 
