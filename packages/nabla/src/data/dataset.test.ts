@@ -4,7 +4,7 @@ import { onEveryDevice } from "../../../../tests/devices.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { key } from "../random/index.ts";
 import { type Dataset, dataset } from "./dataset.ts";
-import type { LoaderOptions } from "./loader.ts";
+import { type LoaderOptions, release } from "./loader.ts";
 
 /** Samples 0 to count − 1, each a row [i, i + 0.5] and the label i. */
 function numbered(count: number): Dataset<"x" | "y"> {
@@ -106,6 +106,36 @@ onEveryDevice("batches", () => {
       expect(seen).toEqual(labels(numbered(7), options, epoch));
     }
     expect(loader.epoch).toBe(2);
+  });
+});
+
+onEveryDevice("a loader", () => {
+  test("keeps a small set on the device, gives it back, and takes it again", () => {
+    const loader = numbered(9).loader({ batchSize: 4 });
+    expect([...loader.batches()][0]!.x.toArray()).toEqual([[0, 0.5], [1, 1.5], [2, 2.5], [3, 3.5]]);
+    loader.dispose();
+    expect([...loader.batches()].at(-1)!.y.toArray()).toEqual([8]);
+    loader.dispose();
+  });
+
+  test("copies the batches of a set that is too large for that", () => {
+    const sample = 2 ** 22;
+    const data = new Uint8Array(130 * sample);
+    for (let row = 0; row < 130; row++) data[row * sample + 1] = row;
+    const set = dataset({ x: { data, shape: [sample], transform: (x) => x.slice(null, [0, 2]).float().mul(2) }, y: { data: Int32Array.from({ length: 130 }, (_, row) => row), shape: [] } });
+    const loader = set.loader({ batchSize: 2, shuffle: true });
+    for (const batch of loader.batches(63)) {
+      expect(batch.x.toArray()).toEqual((batch.y.toArray() as number[]).map((row) => [0, 2 * row]));
+      release(batch);
+    }
+  });
+
+  test("starts where it is told, on the epoch's order", () => {
+    const options = { batchSize: 3, shuffle: true, seed: 4 };
+    const all = labels(numbered(11), options, 2);
+    const loader = numbered(11).loader(options);
+    loader.epoch = 2;
+    expect([...loader.batches(2)].map(({ y }) => y.toArray())).toEqual(all.slice(2));
   });
 });
 

@@ -11,12 +11,12 @@ import { type Key, key as keyOf } from "../random/index.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, type MetricNames, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
 import { step } from "./step.ts";
 
 /** Options of {@link epochs} and `fit`. */
-export interface TrainOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> extends MeasureOptions<Name, L> {
+export interface TrainOptions<Name extends string = string> extends MeasureOptions<Name> {
   readonly optimizer: Optimizer;
   /** Passes over the data. Default 10. */
   readonly epochs?: number;
@@ -87,10 +87,10 @@ const START: Position = { epoch: 0, step: 0, samples: 0, sums: {}, history: [] }
  *   console.log(epoch.index, epoch.loss, epoch.accuracy);
  * }
  */
-export async function* epochs<Name extends string = never, L extends Loss | undefined = undefined>(
-  model: Layer, set: Dataset, options: TrainOptions<Name, L>,
-): AsyncGenerator<Epoch<MetricNames<Name, L>>, void> {
-  for await (const epoch of runEpochs(model, set, options, [])) yield epoch as Epoch<MetricNames<Name, L>>;
+export function epochs<Name extends string = never>(model: Layer, set: Dataset, options: TrainOptions<Name> & { readonly loss: Loss }): AsyncGenerator<Epoch<Name>, void>;
+export function epochs<Name extends string = "accuracy">(model: Layer, set: Dataset, options: TrainOptions<Name>): AsyncGenerator<Epoch<Name>, void>;
+export function epochs(model: Layer, set: Dataset, options: TrainOptions): AsyncGenerator<Epoch, void> {
+  return runEpochs(model, set, options, []);
 }
 
 /** Number of epochs of a training; throws {@link ValueError} on nonsense. */

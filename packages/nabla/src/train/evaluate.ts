@@ -9,17 +9,13 @@ import { defaultDevice } from "../tensor/storage.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compile } from "../transform/compile.ts";
 import { breathe } from "./breathe.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, type MetricNames, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
 
 /** What {@link evaluate} measures. */
-export interface EvaluateOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> extends MeasureOptions<Name, L> {
+export interface EvaluateOptions<Name extends string = string> extends MeasureOptions<Name> {
   /** Default 256. */
   readonly batchSize?: number;
 }
-
-/** Means by name: the metrics, and the loss unless only metrics were asked for. */
-export type Evaluation<Name extends string, L extends Loss | undefined> =
-  [Name] extends [never] ? Measures<MetricNames<Name, L>> : L extends Loss ? Measures<Name> : Readonly<Record<Name, number>>;
 
 /** Runs `body` with the model in evaluation mode, then puts every module back into the mode it was in. */
 export async function inEvaluation<T>(model: Layer, body: () => Promise<T>): Promise<T> {
@@ -75,15 +71,16 @@ export class Evaluator {
  * @example
  * const { loss, accuracy } = await train.evaluate(model, testSet);
  */
-export async function evaluate<Name extends string = never, L extends Loss | undefined = undefined>(
-  model: Layer, set: Dataset, options: EvaluateOptions<Name, L> = {},
-): Promise<Evaluation<Name, L>> {
+export function evaluate<Name extends string = never>(model: Layer, set: Dataset, options: EvaluateOptions<Name> & { readonly loss: Loss }): Promise<Measures<Name>>;
+export function evaluate<Name extends string>(model: Layer, set: Dataset, options: EvaluateOptions<Name> & { readonly metrics: Readonly<Record<Name, Metric>> }): Promise<Readonly<Record<Name, number>>>;
+export function evaluate(model: Layer, set: Dataset, options?: { readonly batchSize?: number }): Promise<Measures<"accuracy">>;
+export async function evaluate(model: Layer, set: Dataset, options: EvaluateOptions = {}): Promise<Readonly<Record<string, number>>> {
   inputAndTarget(set);
-  const { loss, metrics, batchSize }: EvaluateOptions = options;
+  const { loss, metrics, batchSize } = options;
   const measures = loss === undefined && metrics !== undefined ? metrics : await withLoss(options, set);
   const evaluator = new Evaluator(set, measures, batchSize);
   try {
-    return (await evaluator.run(model)) as Evaluation<Name, L>;
+    return await evaluator.run(model);
   } finally {
     evaluator.dispose();
   }

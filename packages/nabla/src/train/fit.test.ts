@@ -32,8 +32,8 @@ function classifier(width = 16): ReturnType<typeof sequential> {
   return sequential(dense(2, width), relu(), dropout(0.1), dense(width, 4));
 }
 
-function options<Name extends string = never>(changes: Partial<TrainOptions<Name>> = {}): TrainOptions<Name, Loss> & { progress: false } {
-  return { loss: crossEntropy, optimizer: adam({ learningRate: 0.02 }), epochs: 2, batchSize: 16, progress: false, ...changes } as TrainOptions<Name, Loss> & { progress: false };
+function options<Name extends string = never>(changes: Partial<TrainOptions<Name>> = {}): TrainOptions<Name> & { loss: Loss; progress: false } {
+  return { loss: crossEntropy, optimizer: adam({ learningRate: 0.02 }), epochs: 2, batchSize: 16, progress: false, ...changes } as TrainOptions<Name> & { loss: Loss; progress: false };
 }
 
 const state = (model: Module): number[][] => Object.values(model.variables()).map((variable) => [...variable.dataSync()]);
@@ -178,9 +178,48 @@ onEveryDevice("train.fit", () => {
     expect(await failureOf(fit(model, set, options({ batchSize: 0 })))).toContain("ValueError: batchSize 0.");
     expect(await failureOf(fit(model, dataset({ x: set.columns.x }), options()))).toContain('has only the column "x"');
     expect(await failureOf(fit(model, set, options({ validation: dataset({ x: set.columns.x }) })))).toContain('has only the column "x"');
-    expect(await failureOf(fit(model, set, options({ metrics: { loss: accuracy } })))).toContain('A metric is called "loss"');
+    for (const name of ["loss", "index", "validation"]) expect(await failureOf(fit(model, set, options({ metrics: { [name]: accuracy } })))).toContain(`A metric is called "${name}"`);
     expect(await failureOf(fit(model, set, options({ metrics: { wrong: (outputs) => outputs } })))).toMatch(/ShapeError: "wrong" has shape \[16, 4\]/);
     expect(await failureOf(fit(dense(3, 4), set, options()))).toContain("ShapeError: In Dense");
+  });
+});
+
+onEveryDevice("where nobody says", () => {
+  const short = { optimizer: sgd({ learningRate: 0.1 }), progress: false } as const;
+
+  test("class indices and one-hot labels are learned by cross-entropy, and accuracy is measured", async () => {
+    const set = quadrants(60);
+    const oneHot = dataset({ x: set.columns.x, y: { ...set.columns.y, transform: (y) => y.oneHot(4) } });
+    const smooth = dataset({ x: set.columns.x, y: { data: new Float32Array(240).fill(0.25), shape: [4] } });
+    const losses = [];
+    for (const data of [set, oneHot, smooth]) {
+      const { last } = await fit(classifier(), data, { ...short, epochs: 1, validation: data });
+      expect(last.accuracy).toBeGreaterThanOrEqual(0);
+      expect(last.validation!.accuracy).toBeLessThanOrEqual(1);
+      losses.push(last.loss);
+    }
+    expect(losses[1]).toBeCloseTo(losses[0]!, 5);
+    const model = classifier();
+    expect(await evaluate(model, set)).toEqual(await evaluate(model, set, { loss: crossEntropy, metrics: { accuracy } }));
+    expect(Object.keys(await evaluate(model, set, { metrics: { accuracy } }))).toEqual(["accuracy"]);
+  });
+
+  test("there are 10 epochs, each with its measures beside its index", async () => {
+    const seen: [number, number, number][] = [];
+    for await (const { index, loss, accuracy: share } of epochs(classifier(), quadrants(20), short)) seen.push([index, loss, share]);
+    expect(seen.map(([index]) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(seen.flat().every(Number.isFinite)).toBe(true);
+  });
+
+  test("targets that are no classes need a loss", async () => {
+    const x = { data: new Float32Array(12), shape: [2] };
+    for (const y of [{ data: new Float32Array(6), shape: [] }, { data: new Float32Array(6).fill(1), shape: [1] }, { data: new Float32Array(12).fill(1), shape: [2] }]) {
+      const failure = 'ValueError: The targets "y" (float32) are neither class indices nor one-hot labels, so the loss is not known. Pass one, e.g. { loss: nn.meanSquaredError }';
+      expect(await failureOf(fit(dense(2, 2), dataset({ x, y }), short))).toContain(failure);
+      expect(await failureOf(evaluate(dense(2, 2), dataset({ x, y })))).toContain(failure);
+    }
+    const { last } = await fit(dense(2, 2), dataset({ x, y: x }), { ...short, loss: meanSquaredError, epochs: 1 });
+    expect(Object.keys(last)).toEqual(["loss", "index", "seconds", "interrupted"]);
   });
 });
 

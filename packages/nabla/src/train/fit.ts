@@ -4,7 +4,6 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
 import { type Epoch, epochCount, runEpochs, type TrainOptions } from "./epochs.ts";
-import type { MetricNames } from "./measures.ts";
 import { defaultReporter } from "./reporter.ts";
 
 /** A finished training. */
@@ -19,7 +18,7 @@ export interface Run<Name extends string = never> {
 }
 
 /** Options of {@link fit}. */
-export interface FitOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> extends TrainOptions<Name, L> {
+export interface FitOptions<Name extends string = string> extends TrainOptions<Name> {
   /** Shows progress on the terminal (stderr) or console. Default true, where no `onProgress` is given. */
   readonly progress?: boolean;
 }
@@ -38,9 +37,9 @@ export interface FitOptions<Name extends string = string, L extends Loss | undef
  * const { history } = await train.fit(model, trainSet, { ...options, epochs: 4, resume: true });
  * history.length; // 4
  */
-export async function fit<Name extends string = never, L extends Loss | undefined = undefined>(
-  model: Layer, set: Dataset, options: FitOptions<Name, L>,
-): Promise<Run<MetricNames<Name, L>>> {
+export function fit<Name extends string = never>(model: Layer, set: Dataset, options: FitOptions<Name> & { readonly loss: Loss }): Promise<Run<Name>>;
+export function fit<Name extends string = "accuracy">(model: Layer, set: Dataset, options: FitOptions<Name>): Promise<Run<Name>>;
+export async function fit(model: Layer, set: Dataset, options: FitOptions): Promise<Run> {
   const reporter = options.onProgress !== undefined || options.progress === false ? undefined : defaultReporter();
   const history: Epoch[] = [];
   const started = performance.now();
@@ -51,6 +50,5 @@ export async function fit<Name extends string = never, L extends Loss | undefine
     reporter?.end();
   }
   const last = history.at(-1)!;
-  const run: Run = { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted || history.length < epochCount(options) };
-  return run as Run<MetricNames<Name, L>>;
+  return { history, last, seconds: (performance.now() - started) / 1e3, interrupted: last.interrupted || history.length < epochCount(options) };
 }

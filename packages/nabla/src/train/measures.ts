@@ -11,15 +11,10 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** The loss and the metrics, as means over samples. */
 export type Measures<Name extends string = never> = { readonly loss: number } & Readonly<Record<Name, number>>;
 
-/** Names of the metrics: those given; where neither loss nor metrics are, accuracy. */
-export type MetricNames<Name extends string, L extends Loss | undefined> = [Name] extends [never] ? (L extends Loss ? never : "accuracy") : Name;
-
 /** What to measure. */
-export interface MeasureOptions<Name extends string = string, L extends Loss | undefined = Loss | undefined> {
-  /**
-   * Default: cross-entropy, for targets that are class indices or distributions (one-hot labels). {@link ValueError} on others.
-   */
-  readonly loss?: L;
+export interface MeasureOptions<Name extends string = string> {
+  /** Default: cross-entropy, for targets that are class indices or distributions (one-hot labels); {@link ValueError} on others. */
+  readonly loss?: Loss;
   /** Measured on the training batches in passing, and on the validation set. Default: accuracy where `loss` is not given, otherwise none. */
   readonly metrics?: Readonly<Record<Name, Metric>>;
 }

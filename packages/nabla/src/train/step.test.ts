@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
+import { dataset } from "../data/dataset.ts";
 import { crossEntropy, dense, dropout, meanSquaredError, relu, sequential, sigmoid } from "../nn/index.ts";
 import { Module } from "../nn/module.ts";
 import { LifetimeError, ValueError } from "../ops/errors.ts";
-import { adam, sgd } from "../optim/index.ts";
+import { adam, sgd, stepDecay, warmUp } from "../optim/index.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { key, normal, seed } from "../random/index.ts";
 import { full, ones, tensor, zeros } from "../tensor/creation.ts";
@@ -81,6 +82,45 @@ onEveryDevice("train.step", () => {
       }
       expectClose(compiled, eager, 2e-6);
     });
+
+  test("a schedule is computed in the step, which is traced once; a step that changes nothing does not count", async () => {
+    const model = dense(2, 1, { bias: false });
+    model.weight.assign(zeros([2, 1]));
+    let traces = 0;
+    const optimizer = sgd({ learningRate: warmUp(stepDecay(1, { every: 2, factor: 0.5 }), { steps: 2 }) });
+    const run = step(model, optimizer, (m, { x }: { x: Tensor }) => (traces++, m.forward(x).mean().neg()));
+    const rates: number[] = [];
+    for (let index = 0; index < 7; index++) {
+      const before = model.weight.dataSync()[0]!;
+      await run({ x: index === 3 ? full([4, 2], NaN) : ones([4, 2]) });
+      rates.push(model.weight.dataSync()[0]! - before);
+    }
+    expect(rates).toEqual([0, 0.5, 1, 0, 1, 0.5, 0.5]);
+    expect(traces).toBe(1);
+    expect(run.optimizerState["step"]!.item()).toBe(6);
+  });
+
+  test("a schedule that gives no scalar is named", async () => {
+    const run = step(dense(2, 1), sgd({ learningRate: (count) => count.broadcastTo([2]) }), (m, { x }: { x: Tensor }) => m.forward(x).mean());
+    expect(await failureOf(run({ x: ones([1, 2]) }))).toContain("The schedule of sgd's learningRate gave shape [2].");
+  });
+
+  test("a loader's batch gives the same bits whether the step makes it, it was read before, or it is passed on", async () => {
+    const set = dataset({
+      x: { data: Uint8Array.from({ length: 60 }, (_, i) => (i * 37) % 256), shape: [3], transform: (x) => x.float().sub(33).div(77) },
+      y: { data: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)), shape: [2] },
+    });
+    const train = async (use: (batch: Pair) => Pair): Promise<unknown> => {
+      const model = network();
+      const run = step(model, adam(), squares);
+      for (const batch of set.loader({ batchSize: 8, shuffle: true }).batches()) await run(use(batch));
+      return state(model);
+    };
+    const made = await train((batch) => batch);
+    expect(await train((batch) => (batch.x.dataSync(), batch))).toEqual(made);
+    expect(await train(({ x, y }) => ({ x: x.mul(1), y }))).toEqual(made);
+    expect(await train(({ x, y }) => ({ x: tensor(x.dataSync(), { shape: x.shape }), y: tensor(y.dataSync(), { shape: y.shape }) }))).toEqual(made);
+  });
 
   test("float64 parameters train in float64, beside float32 ones", async () => {
     class Mixed extends Module {
