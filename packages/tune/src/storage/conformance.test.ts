@@ -27,13 +27,14 @@ beforeEach(() => { file++; name = `study ${process.pid} ${file}`; });
 const sampler = new RandomSampler();
 const LEASE = 1;
 
-interface Kind { readonly kind: string; readonly persistent: boolean; readonly shared: boolean; open(): Promise<Storage> }
+interface Kind { readonly kind: string; readonly shared: boolean; open(): Promise<Storage> }
 const memory = new MemoryStorage();
 const kinds: Kind[] = [
-  { kind: "memory", persistent: true, shared: false, open: () => Promise.resolve(memory) },
-  { kind: "journal", persistent: true, shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`))) },
-  { kind: "sqlite", persistent: true, shared: true, open: () => openSqlite(join(folder, `${file}.db`), LEASE) },
-  ...(postgres === undefined ? [] : [{ kind: "postgres", persistent: true, shared: true, open: () => openPostgres(postgres, LEASE) }]),
+  { kind: "memory", shared: false, open: () => Promise.resolve(memory) },
+  { kind: "journal", shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`))) },
+  { kind: "journal with checkpoints", shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`), { tail: 1 })) },
+  { kind: "sqlite", shared: true, open: () => openSqlite(join(folder, `${file}.db`), LEASE) },
+  ...(postgres === undefined ? [] : [{ kind: "postgres", shared: true, open: () => openPostgres(postgres, LEASE) }]),
 ];
 
 /** Everything an objective can leave behind. */

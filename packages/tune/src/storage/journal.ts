@@ -1,11 +1,12 @@
-// The embedded default: one study in one append-only file, `header | (length | crc32c | JSON event)*`, written by one
-// master. Commits are grouped: all results waiting when a sync starts share it. A torn tail is cut off at opening.
+// The embedded default: one study in one append-only file, `header | (length | crc32c | JSON)*`, written by one master.
+// Commits are grouped: all results waiting when a sync starts share it. A torn tail is cut off at opening. When the
+// events outgrow what they add up to, a file that starts with the state as it is takes the place of the old one.
 import { existsSync } from "node:fs";
-import { open, readFile, rm, type FileHandle } from "node:fs/promises";
-import { resolve } from "node:path";
+import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { StorageCorruptError, StorageError, StorageLockedError, StorageVersionError, StudyError } from "../study/errors.ts";
 import { isStudyEvent, type CreateEvent, type StudyEvent } from "../study/events.ts";
-import { StudyState } from "../study/state.ts";
+import { StudyState, type SavedStudy, type SavedTrial } from "../study/state.ts";
 import { crc32c } from "./crc32c.ts";
 import { parseJson, stringifyJson } from "./json.ts";
 import { chooseStudy, studyExists } from "./memory.ts";
@@ -16,22 +17,28 @@ const HEADER = Buffer.from(`${MAGIC}1\n`, "ascii");
 const FRAME_HEAD = 8;
 /** Reports and attributes reach the operating system after at most this many milliseconds. */
 const WRITE_DELAY = 50;
+/** Bytes of events before a first checkpoint is worth writing. */
+const TAIL = 8 << 20;
 
 export interface JournalOptions {
   /** Reads the file beside a running master: takes no lock, writes nothing. */
   readonly readOnly?: boolean;
+  /** Bytes of events, and at least those of the last checkpoint, before the next checkpoint; 8 MB by default. */
+  readonly tail?: number;
 }
 
 export class JournalStorage implements Storage {
   readonly address: string;
   private readonly path: string;
   private readonly readOnly: boolean;
+  private readonly tail: number;
 
   constructor(path: string, options: JournalOptions = {}) {
     if (path === "") throw new StorageError("journal: needs a file, e.g. journal:study.journal.");
     this.address = `journal:${path}`;
     this.path = resolve(path);
     this.readOnly = options.readOnly ?? false;
+    this.tail = options.tail ?? TAIL;
   }
 
   async create(event: CreateEvent): Promise<JournalStore> {
@@ -52,15 +59,20 @@ export class JournalStorage implements Storage {
 
   async names(): Promise<readonly string[]> {
     if (!existsSync(this.path)) return [];
-    const { events } = decode(await readFile(this.path), this.path);
-    const first = events[0];
-    return first?.type === "create" ? [first.name] : [];
+    for (const { payload } of frames(await readFile(this.path), this.path)) {
+      const first: unknown = parseJson(payload);
+      if (isCheckpoint(first)) return [first.create.name];
+      if (isStudyEvent(first) && first.type === "create") return [first.name];
+      break;
+    }
+    return [];
   }
 
   async remove(name: string): Promise<void> {
     chooseStudy(await this.names(), name, this.address);
     const lock = await lockFile(this.path);
     await rm(this.path);
+    await syncFolder(this.path);
     lock.release();
   }
 
@@ -69,16 +81,21 @@ export class JournalStorage implements Storage {
   }
 
   private async openStore(): Promise<JournalStore> {
-    if (this.readOnly) return new JournalStore(this.path, null, null, decode(await readFile(this.path), this.path).events);
+    if (this.readOnly) return new JournalStore(this.path, null, null, replay(await readFile(this.path), this.path), this.tail);
     const lock = await lockFile(this.path);
+    let file: FileHandle | null = null;
     try {
-      const file = await open(this.path, existsSync(this.path) ? "r+" : "wx+");
-      const { events, length } = decode(await file.readFile(), this.path);
+      await rm(successor(this.path), { force: true });
+      file = await open(this.path, existsSync(this.path) ? "r+" : "wx+");
+      const replayed = replay(await file.readFile(), this.path);
+      const { length } = replayed;
       await file.truncate(length);
       if (length === 0) await file.write(HEADER, 0, HEADER.length, 0);
       await file.sync();
-      return new JournalStore(this.path, { file, position: Math.max(length, HEADER.length) }, lock, events);
+      if (length === 0) await syncFolder(this.path);
+      return new JournalStore(this.path, file, lock, replayed, this.tail);
     } catch (error) {
+      await file?.close();
       lock.release();
       throw error;
     }
@@ -87,14 +104,20 @@ export class JournalStorage implements Storage {
 
 interface Waiter { resolve(): void; reject(error: Error): void }
 
+/** An open journal: events are written from `position` on; the first `checkpoint` bytes are header and checkpoint. */
+interface Output { file: FileHandle; position: number; checkpoint: number }
+
 export class JournalStore implements StudyStore {
-  readonly state: StudyState = new StudyState();
+  readonly state: StudyState;
   readonly shared = false;
   /** Syncs so far, for measuring. */
   syncs = 0;
+  /** Checkpoints written so far. */
+  checkpoints = 0;
   private readonly path: string;
-  private readonly output: { readonly file: FileHandle; position: number } | null;
+  private readonly output: Output | null;
   private readonly lock: Lock | null;
+  private readonly tail: number;
   private pending: Buffer[] = [];
   private waiters: Waiter[] = [];
   private writing: Promise<void> | null = null;
@@ -102,11 +125,12 @@ export class JournalStore implements StudyStore {
   private broken: Error | null = null;
   private unsynced = false;
 
-  constructor(path: string, output: { file: FileHandle; position: number } | null, lock: Lock | null, events: readonly StudyEvent[]) {
+  constructor(path: string, file: FileHandle | null, lock: Lock | null, { state, length, checkpoint }: Replayed, tail: number) {
     this.path = path;
-    this.output = output;
+    this.state = state;
+    this.output = file === null ? null : { file, position: Math.max(length, HEADER.length), checkpoint };
     this.lock = lock;
-    for (const event of events) this.state.apply(event);
+    this.tail = tail;
   }
 
   refresh(): Promise<void> {
@@ -154,6 +178,37 @@ export class JournalStore implements StudyStore {
     }
   }
 
+  /**
+   * Moves to a new file with the state in place of the events. It takes the old one's name when all of it is on the
+   * disk; until then, and when it cannot be written, the old file is the journal.
+   */
+  private async writeCheckpoint(output: Output): Promise<void> {
+    const name = successor(this.path);
+    // Nothing is awaited between the two: the state holds exactly what is written and what is pending.
+    const bytes = Buffer.concat([HEADER, ...Array.from(this.state.save(), encode)]);
+    const covered = this.pending.splice(0);
+    let file: FileHandle | null = null;
+    try {
+      file = await open(name, "w");
+      await writeAt(file, bytes, 0);
+      await file.sync();
+      await rename(name, this.path);
+    } catch {
+      await file?.close();
+      await rm(name, { force: true }).catch(() => undefined);
+      this.pending.unshift(...covered);
+      // Tried again when as much has been written once more.
+      output.checkpoint = output.position;
+      return;
+    }
+    const old = output.file;
+    Object.assign(output, { file, position: bytes.length, checkpoint: bytes.length });
+    this.checkpoints++;
+    this.unsynced = false;
+    await old.close();
+    await syncFolder(this.path);
+  }
+
   /** One writer at a time; whoever arrives during a write or a sync is served together by the next. */
   private drain(): Promise<void> {
     this.writing ??= this.writeAll().finally(() => { this.writing = null; });
@@ -168,12 +223,12 @@ export class JournalStore implements StudyStore {
       this.pending = [];
       this.waiters = [];
       try {
-        for (let done = 0; done < bytes.length;) {
-          const { bytesWritten } = await output.file.write(bytes, done, bytes.length - done, output.position);
-          done += bytesWritten;
-          output.position += bytesWritten;
+        if (bytes.length > 0) {
           this.unsynced = true;
+          await writeAt(output.file, bytes, output.position);
+          output.position += bytes.length;
         }
+        if (output.position - output.checkpoint > Math.max(this.tail, output.checkpoint)) await this.writeCheckpoint(output);
         if (waiters.length > 0 && this.unsynced) {
           await output.file.datasync();
           this.unsynced = false;
@@ -191,8 +246,8 @@ export class JournalStore implements StudyStore {
 }
 
 /** A frame: payload length and CRC-32C of the payload, both 32-bit little endian, then the payload. */
-function encode(event: StudyEvent): Buffer {
-  const payload = Buffer.from(stringifyJson(event), "utf8");
+function encode(content: StudyEvent | SavedStudy | SavedTrial): Buffer {
+  const payload = Buffer.from(stringifyJson(content), "utf8");
   const frame = Buffer.allocUnsafe(FRAME_HEAD + payload.length);
   frame.writeUInt32LE(payload.length, 0);
   frame.writeUInt32LE(crc32c(payload), 4);
@@ -201,36 +256,67 @@ function encode(event: StudyEvent): Buffer {
 }
 
 /**
- * The events of a journal and the length of its sound part. An unsound last frame is a write cut short by a crash;
- * an unsound frame with a sound one after it is damage, and refused.
+ * The sound frames of a journal. An unsound last frame is a write cut short by a crash; an unsound frame with a sound
+ * one after it is damage, and refused.
  */
-function decode(bytes: Buffer, path: string): { events: StudyEvent[]; length: number } {
+function* frames(bytes: Buffer, path: string): Generator<{ readonly at: number; readonly end: number; readonly payload: string }> {
   const head = bytes.subarray(0, HEADER.length);
   if (!head.equals(HEADER)) {
-    if (head.equals(HEADER.subarray(0, head.length))) return { events: [], length: 0 };
+    if (head.equals(HEADER.subarray(0, head.length))) return;
     if (head.toString("latin1").startsWith(MAGIC)) {
       const version = /^\d+/.exec(bytes.subarray(MAGIC.length, MAGIC.length + 10).toString("latin1"))?.[0] ?? "?";
       throw new StorageVersionError(`${path} is a journal of version ${version}; this release reads version 1. Open it with the release that wrote it, or upgrade.`);
     }
     throw new StorageCorruptError(`${path} is not a journal: it does not start with "${MAGIC}1". Choose another file.`);
   }
-  const events: StudyEvent[] = [];
-  let at = HEADER.length;
-  while (at < bytes.length) {
-    const end = frameEnd(bytes, at);
+  let end: number;
+  for (let at = HEADER.length; at < bytes.length; at = end) {
+    end = frameEnd(bytes, at);
     if (end < 0) {
       const claimed = at + FRAME_HEAD <= bytes.length ? at + FRAME_HEAD + bytes.readUInt32LE(at) : Infinity;
       if (claimed < bytes.length && frameEnd(bytes, claimed) >= 0) {
         throw new StorageCorruptError(`${path} is damaged at byte ${at}, in the middle. The trials before it can be kept by cutting the file to ${at} bytes; keep a copy first.`);
       }
-      break;
+      return;
     }
-    const event: unknown = parseJson(bytes.toString("utf8", at + FRAME_HEAD, end));
-    if (!isStudyEvent(event)) throw new StorageCorruptError(`${path} holds no event at byte ${at}: ${JSON.stringify(event).slice(0, 80)}.`);
-    events.push(event);
-    at = end;
+    yield { at, end, payload: bytes.toString("utf8", at + FRAME_HEAD, end) };
   }
-  return { events, length: at };
+}
+
+/** A journal read: its state, the length of its sound part, and of the header and checkpoint at its start. */
+interface Replayed { readonly state: StudyState; readonly length: number; readonly checkpoint: number }
+
+function replay(bytes: Buffer, path: string): Replayed {
+  const state = new StudyState();
+  let saved: SavedStudy | null = null;
+  let trials: SavedTrial[] = [];
+  let length = bytes.length < HEADER.length ? 0 : HEADER.length;
+  let checkpoint = HEADER.length;
+  for (const { at, end, payload } of frames(bytes, path)) {
+    const content: unknown = parseJson(payload);
+    if (isCheckpoint(content) && at === HEADER.length) saved = content;
+    else if (saved !== null && isSavedTrial(content)) trials.push(content);
+    else if (saved === null && isStudyEvent(content)) state.apply(content);
+    else throw new StorageCorruptError(`${path} holds no event at byte ${at}: ${payload.slice(0, 80)}.`);
+    length = end;
+    if (saved !== null && trials.length === saved.trials) {
+      state.restore(saved, trials);
+      saved = null;
+      trials = [];
+      checkpoint = end;
+    }
+  }
+  // A checkpoint was whole on the disk before its file got this name.
+  if (saved !== null) throw new StorageCorruptError(`${path} ends within its checkpoint, at trial ${trials.length} of ${saved.trials}: it was cut or copied in part. Restore the whole file.`);
+  return { state, length, checkpoint };
+}
+
+function isCheckpoint(content: unknown): content is SavedStudy {
+  return typeof content === "object" && content !== null && "type" in content && content.type === "checkpoint" && "create" in content && isStudyEvent(content.create) && "trials" in content;
+}
+
+function isSavedTrial(content: unknown): content is SavedTrial {
+  return typeof content === "object" && content !== null && "type" in content && content.type === "trial" && "record" in content;
 }
 
 /** End of the sound frame at `at`, or −1. */
@@ -239,6 +325,26 @@ function frameEnd(bytes: Buffer, at: number): number {
   const end = at + FRAME_HEAD + bytes.readUInt32LE(at);
   if (end > bytes.length || end === at + FRAME_HEAD) return -1;
   return crc32c(bytes.subarray(at + FRAME_HEAD, end)) === bytes.readUInt32LE(at + 4) ? end : -1;
+}
+
+/** Where the file is written that will take the journal's place. */
+function successor(path: string): string {
+  return `${path}.new`;
+}
+
+async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+}
+
+/** Lets a file's name reach the disk; Windows keeps names with the files. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const folder = await open(dirname(path), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 interface Lock { release(): void }

@@ -1,79 +1,29 @@
 // The study as a fold over its events, kept in columns so that samplers read without copying. `apply` performs no
 // input or output, reads no clock and draws no randomness: the same events give the same state anywhere.
 import { internalWidth, toExternal, type Distribution, type Internal, type ParameterValue } from "../space/distribution.ts";
-import { hashString } from "../random/random.ts";
 import { sameInternal, SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
-import { TrialState, type Checkpoint, type Direction, type FrozenTrial, type Json, type ParameterColumn, type Reports, type StudyView, type TrialStateName } from "./contract.ts";
+import { GrowingColumn, nanArray, newRecord, ReportLog, restoreRecord, saveRecord, type Lease, type SavedRecord, type TrialRecord } from "./columns.ts";
+import { TrialState, type Checkpoint, type Direction, type FrozenTrial, type Json, type Reports, type StudyView, type TrialStateName } from "./contract.ts";
 import { StorageCorruptError } from "./errors.ts";
-import type { AskEvent, ClaimEvent, CreateEvent, DeclareEvent, EnqueueEvent, FinishEvent, JsonInternal, LateEvent, ReportEvent, StudyEvent } from "./events.ts";
+import { toJsonInternal, type AskEvent, type ClaimEvent, type CreateEvent, type DeclareEvent, type EnqueueEvent, type FinishEvent, type JsonInternal, type LateEvent, type ReportEvent, type StudyEvent } from "./events.ts";
 
 const STATE_NAMES: readonly TrialStateName[] = ["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", "PAUSED"];
 const NO_REPORTS: Reports = { length: 0, steps: [], metrics: new Map() };
 const NO_ATTRIBUTES: ReadonlyMap<string, Json> = new Map();
 
-/** Who may tell a trial. When a lease ends is for the executor or the shared storage to judge, by their clocks. */
-export interface Lease { readonly owner: string; readonly fence: number }
-
 /** A result that came after its lease was lost. */
 export type LateResult = Omit<LateEvent, "type">;
 
-class ReportLog implements Reports {
-  readonly steps: number[] = [];
-  readonly metrics = new Map<string, number[]>();
-
-  get length(): number {
-    return this.steps.length;
-  }
-
-  /** Keeps steps sorted; a step reported again replaces its metrics. */
-  set(step: number, metrics: Readonly<Record<string, number>>): void {
-    let at = this.steps.length;
-    while (at > 0 && this.steps[at - 1]! >= step) at--;
-    if (this.steps[at] !== step) {
-      this.steps.splice(at, 0, step);
-      for (const column of this.metrics.values()) column.splice(at, 0, Number.NaN);
-    }
-    for (const [name, value] of Object.entries(metrics)) {
-      let column = this.metrics.get(name);
-      if (column === undefined) this.metrics.set(name, (column = this.steps.map(() => Number.NaN)));
-      column[at] = value;
-    }
-  }
+/** A saved study; `trials` saved trials follow it. */
+export interface SavedStudy {
+  readonly type: "checkpoint"; readonly create: CreateEvent; readonly trials: number;
+  readonly parameters: readonly { readonly name: string; readonly distribution: Distribution }[];
+  readonly finished: readonly number[]; readonly waiting: readonly number[]; readonly late: readonly LateResult[]; readonly note: string;
+  readonly userAttributes: Readonly<Record<string, Json>>; readonly systemAttributes: Readonly<Record<string, Json>>;
 }
-
-/** What a trial has beside its columns; absent fields are the common case. */
-interface TrialRecord {
-  started: number | null;
-  finished: number | null;
-  lease: Lease | null;
-  /** Counts claims; also the number of the attempt. */
-  fence: number;
-  watermark: number;
-  answeredBy: number;
-  parent: number;
-  checkpoint: Checkpoint | null;
-  reports: ReportLog | null;
-  constraints: Map<string, number> | null;
-  userAttributes: Map<string, Json> | null;
-  systemAttributes: Map<string, Json> | null;
-  note: string;
-}
-
-class GrowingColumn implements ParameterColumn {
-  readonly name: string;
-  readonly width: number;
-  readonly nameHash: number;
-  distribution: Distribution;
-  data: Float64Array;
-  count = 0;
-
-  constructor(name: string, distribution: Distribution, capacity: number) {
-    this.name = name;
-    this.nameHash = hashString(name);
-    this.distribution = distribution;
-    this.width = internalWidth(distribution);
-    this.data = new Float64Array(this.width * capacity).fill(Number.NaN);
-  }
+export interface SavedTrial {
+  readonly type: "trial"; readonly state: TrialState; readonly values: readonly number[] | null;
+  readonly internal: Readonly<Record<string, JsonInternal>>; readonly record: SavedRecord;
 }
 
 export class StudyState implements StudyView {
@@ -316,6 +266,45 @@ export class StudyState implements StudyView {
     };
   }
 
+  /** The state as plain data, for `restore`: the study, then its trials by number. */
+  *save(): Generator<SavedStudy | SavedTrial> {
+    const { name, seed, directions, metricNames, noisy } = this;
+    yield {
+      type: "checkpoint", create: { type: "create", name, seed, directions, metricNames, noisy }, trials: this.length,
+      parameters: Array.from(this.parameters.values(), (column) => ({ name: column.name, distribution: column.distribution })),
+      finished: Array.from(this.finished.subarray(0, this.watermark)), waiting: this.waiting, late: this.late, note: this.note,
+      userAttributes: Object.fromEntries(this.userAttributes), systemAttributes: Object.fromEntries(this.systemAttributes),
+    };
+    for (let trial = 0; trial < this.length; trial++) {
+      const internal: Record<string, JsonInternal> = {};
+      for (const [name, value] of this.assignment(trial)) internal[name] = toJsonInternal(value);
+      const values = Number.isNaN(this.values[0]![trial]) ? null : this.values.map((column) => column[trial]!);
+      yield { type: "trial", state: this.state(trial), values, internal, record: saveRecord(this.record(trial)) };
+    }
+  }
+
+  /** Takes a saved state into this new one; throws StorageCorruptError when trials are missing. */
+  restore(saved: SavedStudy, trials: readonly SavedTrial[]): void {
+    if (trials.length !== saved.trials) throw new StorageCorruptError(`a checkpoint of ${saved.trials} trials holds ${trials.length}.`);
+    this.apply(saved.create);
+    for (const parameter of saved.parameters) this.apply({ type: "declare", ...parameter });
+    for (const [trial, { state, values, internal, record }] of trials.entries()) {
+      const { fence, answeredBy, constraints } = this.newTrial(trial, restoreRecord(record));
+      this.states[trial] = state;
+      values?.forEach((value, k) => { this.values[k]![trial] = value; });
+      this.applyParameters(trial, internal);
+      for (const [name, value] of constraints ?? []) this.applyConstraint(trial, name, value);
+      if (fence > 0 && answeredBy < 0) this.evaluations++;
+      if (state !== TrialState.WAITING) this.listOf(state)?.push(trial);
+    }
+    for (const trial of saved.waiting) this.waiting.push(trial);
+    for (const trial of saved.finished) this.fileFinished(trial);
+    for (const result of saved.late) this.late.push(result);
+    for (const [key, value] of Object.entries(saved.userAttributes)) this.userAttributes.set(key, value);
+    for (const [key, value] of Object.entries(saved.systemAttributes)) this.systemAttributes.set(key, value);
+    this.note = saved.note;
+  }
+
   private record(trial: number): TrialRecord {
     const record = this.records[trial];
     if (record === undefined) throw new StorageCorruptError(`there is no trial ${trial}; the study has ${this.length}.`);
@@ -347,13 +336,9 @@ export class StudyState implements StudyView {
     if (this.common?.includes(name) === true) this.commonSpace = null;
   }
 
-  private newTrial(number: number): TrialRecord {
+  private newTrial(number: number, record: TrialRecord = newRecord()): TrialRecord {
     if (number !== this.length) throw new StorageCorruptError(`trial ${number} is created where trial ${this.length} was expected.`);
     if (number === this.states.length) this.grow();
-    const record: TrialRecord = {
-      started: null, finished: null, lease: null, fence: 0, watermark: -1, answeredBy: -1, parent: -1,
-      checkpoint: null, reports: null, constraints: null, userAttributes: null, systemAttributes: null, note: "",
-    };
     this.records.push(record);
     this.length++;
     return record;
@@ -467,10 +452,16 @@ export class StudyState implements StudyView {
     }
     if (event.error !== undefined) this.applyAttribute(trial, "system", "fail_reason", event.error);
     this.move(trial, TrialState[state]);
+    this.fileFinished(trial);
+  }
+
+  private fileFinished(trial: number): void {
     this.finished[this.watermark++] = trial;
-    if (state === "FAIL") return;
+    const state = this.state(trial);
+    const { answeredBy, parent } = this.record(trial);
+    if (state === TrialState.FAIL) return;
     // A fork starts from another's weights: its result is not a function of its parameters alone.
-    if (state === "COMPLETE" && !this.noisy && record.answeredBy < 0 && record.parent < 0) this.remember(trial);
+    if (state === TrialState.COMPLETE && !this.noisy && answeredBy < 0 && parent < 0) this.remember(trial);
     this.intersect(trial);
   }
 
@@ -531,7 +522,6 @@ export function replay(events: Iterable<StudyEvent>): StudyState {
   return state;
 }
 
-
 const number = new Float64Array(1);
 const words = new Uint32Array(number.buffer);
 
@@ -543,8 +533,4 @@ function mix(key: number, value: number): number {
   h ^= h >>> 13;
   h = Math.imul(h, 0x85ebca6b);
   return h ^ (h >>> 16);
-}
-
-function nanArray(length: number): Float64Array {
-  return new Float64Array(length).fill(Number.NaN);
 }
