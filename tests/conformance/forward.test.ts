@@ -15,18 +15,12 @@ const names = (Object.keys(rules) as OpName[]).filter((op) => op !== "source");
 
 /** Half a unit in the last place: the operation is correctly rounded. */
 const exact = 2 ** -24;
-/** Relative errors of float32 results; what is not here is exact. Polynomials are good to about two units in the last place. */
-const relative: Partial<Record<OpName, number>> = {
-  exp: 4 * exact, log: 4 * exact, tanh: 6 * exact, sigmoid: 6 * exact, sin: 4 * exact, cos: 4 * exact,
-  // |log a|·|b| multiplies the error of the logarithm.
-  pow: 64 * exact,
-};
 /** float64 is held to the same functions, at its own precision; its polynomials may be a little looser. */
 const NARROWER = 2 ** -27;
 
 function tolerance(op: OpName, { inputs }: Sample<OpName>, out: HostValue): Tolerance {
   const scale = out.dtype === "float64" ? NARROWER : 1;
-  return { relative: (relative[op] ?? exact) * scale, absolute: rounding(op, inputs, out) * scale };
+  return { relative: (rules[op].roundingError ?? 1) * exact * scale, absolute: rounding(op, inputs, out) * scale };
 }
 
 /** Error that does not shrink with the result: where terms cancel, and near the zeros of sin and cos of large numbers. */

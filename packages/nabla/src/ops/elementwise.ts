@@ -35,13 +35,15 @@ interface Parts {
   readonly shape: (op: OpName, operands: readonly Aval[]) => Aval;
   /** One element from one element of each input; `dtype` is the output's. */
   readonly element: (a: number, b: number, c: number, dtype: DType) => number;
+  /** See {@link Rule.roundingError}. */
+  readonly roundingError?: number;
   /** For each input v ↦ v·∂out/∂input, or null where that is zero everywhere. */
   readonly derivatives: "none" | readonly Scale[];
   readonly samples: () => readonly PlainSample[];
   readonly errors: readonly PlainError[];
 }
 
-function elementwise<P extends ElementwiseOp>(op: P, { shape, element, derivatives, samples, errors }: Parts): Rule<P> {
+function elementwise<P extends ElementwiseOp>(op: P, { shape, element, roundingError = 1, derivatives, samples, errors }: Parts): Rule<P> {
   const params = {} as OpParams[P];
   const rule: Rule<P> = {
     op,
@@ -50,6 +52,7 @@ function elementwise<P extends ElementwiseOp>(op: P, { shape, element, derivativ
       const [x, y, z] = [a!.data, b?.data, c?.data];
       for (let i = 0; i < out.data.length; i++) out.data[i] = element(x[i]!, y?.[i] ?? 0, z?.[i] ?? 0, out.dtype);
     },
+    roundingError,
     vjp: derivatives === "none" ? "none" : (context, cotangent) => derivatives.map((scale) => scale(context as RuleContext<OpName>, cotangent)),
     jvp:
       derivatives === "none"
@@ -209,6 +212,7 @@ export const floor: Unary<"floor"> = unary("floor", {
 export const exp: Unary<"exp"> = unary("exp", {
   shape: like(requireFloating),
   element: Math.exp,
+  roundingError: 4,
   derivatives: [({ output }, v) => mul(v, output)],
   samples: () => unarySamples(-4, 4, [0, -0, 88, 89, 1000, -80, -1000, 1e-8, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
@@ -218,6 +222,7 @@ export const exp: Unary<"exp"> = unary("exp", {
 export const log: Unary<"log"> = unary("log", {
   shape: like(requireFloating),
   element: Math.log,
+  roundingError: 4,
   derivatives: [(c, v) => div(v, inputOf(c))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
   errors: floatingOnly,
@@ -234,6 +239,7 @@ export const sqrt: Unary<"sqrt"> = unary("sqrt", {
 export const sin: Unary<"sin"> = unary("sin", {
   shape: like(requireFloating),
   element: Math.sin,
+  roundingError: 4,
   derivatives: [(c, v) => mul(v, cos(inputOf(c)))],
   samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
@@ -242,6 +248,7 @@ export const sin: Unary<"sin"> = unary("sin", {
 export const cos: Unary<"cos"> = unary("cos", {
   shape: like(requireFloating),
   element: Math.cos,
+  roundingError: 4,
   derivatives: [(c, v) => neg(mul(v, sin(inputOf(c))))],
   samples: () => unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
@@ -250,6 +257,7 @@ export const cos: Unary<"cos"> = unary("cos", {
 export const tanh: Unary<"tanh"> = unary("tanh", {
   shape: like(requireFloating),
   element: Math.tanh,
+  roundingError: 6,
   derivatives: [({ output }, v) => sub(v, mul(v, mul(output, output)))],
   samples: () => unarySamples(-3, 3, [0, -0, 1e-8, -1e-4, 9, -9, 20, 1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
@@ -258,6 +266,7 @@ export const tanh: Unary<"tanh"> = unary("tanh", {
 export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", {
   shape: like(requireFloating),
   element: (a) => (a >= 0 ? 1 / (1 + Math.exp(-a)) : Math.exp(a) / (1 + Math.exp(a))),
+  roundingError: 6,
   derivatives: [({ output }, v) => mul(v, sub(output, mul(output, output)))],
   samples: () => unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
@@ -333,6 +342,8 @@ export const div: Binary<"div"> = binary("div", {
 export const pow: Binary<"pow"> = binary("pow", {
   shape: like(requireFloating),
   element: power,
+  // |log a|·|b| multiplies the error of the logarithm.
+  roundingError: 64,
   derivatives: [powByBase, powByExponent],
   samples: () => [
     ...binarySamples(0.2, 3, -2, 3),

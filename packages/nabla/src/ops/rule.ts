@@ -39,6 +39,8 @@ export interface Rule<P extends OpName> {
   shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
   /** Plain evaluation in the precision of `out`: the oracle. */
   reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue): void;
+  /** Relative error that devices are allowed in float32, in half units in the last place. Default 1: correctly rounded. */
+  readonly roundingError?: number;
   /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. "none": not differentiable, the derivative is zero. */
   readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
   /** Tangent of the output from the inputs' (null = zero; at least one is not), written in nodes; null where the output has none. */
