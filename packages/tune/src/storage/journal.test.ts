@@ -189,6 +189,17 @@ describe("journal", () => {
     }, 60_000);
   });
 
+  test("a flush that comes right after another has ended is served", async () => {
+    const store = await new JournalStorage(join(folder, "f.journal")).create({ type: "create", name: "s", seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
+    for (let i = 0; i < 5; i++) {
+      store.append({ type: "note", trial: null, text: String(i) });
+      await new Promise((resolve) => setTimeout(resolve, 60)); // its timer has written it
+      await store.flush();
+      await store.flush();
+    }
+    await store.close();
+  });
+
   test("a second master is refused; a reader is welcome", async () => {
     const path = join(folder, "a.journal");
     const study = await written(path, 2);

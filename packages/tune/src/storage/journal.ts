@@ -120,7 +120,7 @@ export class JournalStore implements StudyStore {
   private readonly tail: number;
   private pending: Buffer[] = [];
   private waiters: Waiter[] = [];
-  private writing: Promise<void> | null = null;
+  private writing = false;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private broken: Error | null = null;
   private unsynced = false;
@@ -148,15 +148,15 @@ export class JournalStore implements StudyStore {
     if (this.broken !== null) throw this.broken;
     this.state.apply(event);
     this.pending.push(encode(event));
-    this.timer ??= setTimeout(() => { this.timer = null; void this.drain(); }, WRITE_DELAY);
+    this.timer ??= setTimeout(() => { this.timer = null; this.drain(); }, WRITE_DELAY);
   }
 
   flush(): Promise<void> {
     if (this.broken !== null) return Promise.reject(this.broken);
-    if (this.output === null || (this.pending.length === 0 && !this.unsynced && this.writing === null)) return Promise.resolve();
+    if (this.output === null || (this.pending.length === 0 && !this.unsynced && !this.writing)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.waiters.push({ resolve, reject });
-      void this.drain();
+      this.drain();
     });
   }
 
@@ -210,13 +210,13 @@ export class JournalStore implements StudyStore {
   }
 
   /** One writer at a time; whoever arrives during a write or a sync is served together by the next. */
-  private drain(): Promise<void> {
-    this.writing ??= this.writeAll().finally(() => { this.writing = null; });
-    return this.writing;
+  private drain(): void {
+    if (!this.writing) void this.writeAll();
   }
 
   private async writeAll(): Promise<void> {
     const output = this.output!;
+    this.writing = true;
     while (this.pending.length > 0 || this.waiters.length > 0) {
       const bytes = Buffer.concat(this.pending);
       const waiters = this.waiters;
@@ -239,9 +239,11 @@ export class JournalStore implements StudyStore {
         this.broken = new StorageError(`${this.path} cannot be written (${(error as Error).message}); what was confirmed is safe. Make room or mend the disk, then load the study again.`, { cause: error });
         for (const waiter of [...waiters, ...this.waiters]) waiter.reject(this.broken);
         this.waiters = [];
-        return;
+        break;
       }
     }
+    // In the same turn as the last look at the queue: who arrives from now on starts anew.
+    this.writing = false;
   }
 }
 
