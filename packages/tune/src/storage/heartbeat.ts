@@ -14,7 +14,7 @@ let connection: SqlConnection | null = null;
 async function renew(): Promise<void> {
   try {
     connection ??= await connect();
-    await connection.begin(null);
+    await connection.begin(null, false);
     await connection.all(`UPDATE hpo_lease SET expires = ${connection.now} + ? WHERE owner = ? AND expires IS NOT NULL`, [lease, owner]);
     await connection.commit();
   } catch {

@@ -24,8 +24,11 @@ export interface SqlConnection {
   readonly now: string;
   /** Runs one statement with `?` placeholders and returns its rows. */
   all<R extends object>(sql: string, values?: readonly SqlValue[]): Promise<R[]>;
-  /** Begins a transaction that no other writer of the study can overlap; `study` null for the whole database. */
-  begin(study: number | null): Promise<void>;
+  /**
+   * Begins a transaction that no other writer of the study can overlap; `study` null for the whole database. One that
+   * is not `durable` may reach the disk later than its commit, with the next durable one that writes.
+   */
+  begin(study: number | null, durable: boolean): Promise<void>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
   /** Whether another connection may have written since the last call. */
@@ -61,7 +64,7 @@ export class OptunaStorage implements Storage {
   static async open(options: OptunaStorageOptions): Promise<OptunaStorage> {
     const connection = await options.connect();
     try {
-      await connection.begin(null);
+      await connection.begin(null, true);
       await prepareTables(connection, options.address);
       await connection.commit();
     } catch (error) {
@@ -74,7 +77,7 @@ export class OptunaStorage implements Storage {
 
   async create(event: CreateEvent): Promise<StudyStore> {
     const { connection } = this;
-    await connection.begin(null);
+    await connection.begin(null, true);
     let study: number;
     try {
       if ((await connection.all("SELECT study_id FROM studies WHERE study_name = ?", [event.name])).length > 0) throw studyExists(event.name, this.address);
@@ -112,7 +115,7 @@ export class OptunaStorage implements Storage {
   async remove(name: string): Promise<void> {
     const { connection } = this;
     chooseStudy(await this.names(), name, this.address);
-    await connection.begin(null);
+    await connection.begin(null, true);
     try {
       const study = "(SELECT study_id FROM studies WHERE study_name = ?)";
       for (const table of ["hpo_lease", "hpo_late_result", "trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats"]) {
@@ -177,6 +180,8 @@ class OptunaStore implements StudyStore {
   private broken: StorageError | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private fresh = true;
+  /** Whether something is committed that may not have reached the disk. */
+  private unsynced = false;
 
   constructor(connection: SqlConnection, study: number, options: OptunaStorageOptions) {
     this.connection = connection;
@@ -208,11 +213,11 @@ class OptunaStore implements StudyStore {
     return this.transact(false, () => undefined);
   }
 
-  transact<R>(_durable: boolean, change: (emit: Emit) => R): Promise<R> {
+  transact<R>(durable: boolean, change: (emit: Emit) => R): Promise<R> {
     return this.exclusively(async () => {
       if (this.broken !== null) throw this.broken;
       const { connection, state } = this;
-      await connection.begin(this.study);
+      await connection.begin(this.study, durable);
       let failure: unknown = null;
       let result: R | undefined;
       const events: StudyEvent[] = [];
@@ -230,7 +235,10 @@ class OptunaStore implements StudyStore {
         }
         for (const event of events) await this.write(event);
         if (events.length > 0) await connection.notify(this.study);
+        // A durable commit that writes nothing would leave what came before it where it is.
+        else if (durable && this.unsynced) await connection.all("UPDATE studies SET study_name = study_name WHERE study_id = ?", [this.study]);
         await connection.commit();
+        this.unsynced = !durable && (this.unsynced || events.length > 0);
       } catch (error) {
         await connection.rollback().catch(() => undefined);
         this.broken = new StorageError(`${this.options.address} failed (${(error as Error).message}); what was confirmed is safe. Load the study again; trials in progress return to the queue when their leases end.`, { cause: error });
@@ -247,11 +255,11 @@ class OptunaStore implements StudyStore {
     this.state.apply(event);
     this.pending.push({ event, fence });
     // A write that fails here marks the store as broken; whoever uses it next is told.
-    this.timer ??= setTimeout(() => { this.timer = null; this.flush().catch(() => undefined); }, WRITE_DELAY);
+    this.timer ??= setTimeout(() => { this.timer = null; this.refresh().catch(() => undefined); }, WRITE_DELAY);
   }
 
   async flush(): Promise<void> {
-    if (this.pending.length > 0) await this.refresh();
+    if (this.pending.length > 0 || this.unsynced) await this.transact(true, () => undefined);
   }
 
   async expired(): Promise<readonly number[]> {

@@ -69,6 +69,7 @@ class PostgresConnection implements SqlConnection {
     return rows as R[];
   }
 
+  /** Every commit here is durable: workers outlive a server that restarts, and must not know more than it. */
   async begin(study: number | null): Promise<void> {
     await this.client.query("BEGIN");
     if (study === null) await this.client.query("SELECT pg_advisory_xact_lock($1)", [DATABASE_LOCK]);
