@@ -33,11 +33,22 @@ function yeoJohnson(centre: number, width: number, lambda: number): OutputWarp {
   };
 }
 
-/** The maps worth trying on these losses. */
-export function outputWarps(losses: Float64Array): OutputWarp[] {
-  const sorted = losses.toSorted();
-  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
-  const best = sorted[0]!, median = at(0.5), spread = at(0.75) - at(0.25);
+/** Linear up to the median, a power or logarithm beyond: volumes between good points keep their proportions. */
+function tail(centre: number, width: number, lambda: number): OutputWarp {
+  const beyond = yeoJohnson(centre, width, lambda);
+  return {
+    name: `tail ${lambda}`,
+    apply: (y) => (y > centre ? beyond.apply(y) : (y - centre) / width),
+    logSlope: (y) => (y > centre ? beyond.logSlope(y) : -Math.log(width)),
+  };
+}
+
+/** Gives the maps worth trying on some losses. */
+export type WarpFamily = (losses: Float64Array) => OutputWarp[];
+
+/** For one objective, of which only the order counts: maps that look closely at the best values. */
+export const outputWarps: WarpFamily = (losses) => {
+  const { best, median, spread } = summary(losses);
   const depth = median - best;
   if (!(depth > 0) || !(spread > 0)) return [identity];
   return [
@@ -45,6 +56,18 @@ export function outputWarps(losses: Float64Array): OutputWarp[] {
     ...[1, 0.1, 0.01].map((c) => logarithm(best, c * depth, `log ${c}`)),
     ...[0.5, 0, -1].map((lambda) => yeoJohnson(median, spread, lambda)),
   ];
+};
+
+/** For one of several objectives, whose differences count in hypervolumes: maps that leave the better half as it is. */
+export const tailWarps: WarpFamily = (losses) => {
+  const { median, spread } = summary(losses);
+  return spread > 0 ? [identity, ...[0.5, 0].map((lambda) => tail(median, spread, lambda))] : [identity];
+};
+
+function summary(losses: Float64Array): { best: number; median: number; spread: number } {
+  const sorted = losses.toSorted();
+  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+  return { best: sorted[0]!, median: at(0.5), spread: at(0.75) - at(0.25) };
 }
 
 /** Losses under a map, shifted and scaled to mean 0 and variance 1, and the log Jacobian of the whole. */
