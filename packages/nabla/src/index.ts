@@ -30,7 +30,8 @@ export * as tree from "./tensor/pytree.ts";
 
 export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, type TensorData, type TensorOptions, zeros, zerosLike } from "./tensor/creation.ts";
 export type { Operand } from "./tensor/arithmetic.ts";
-export type { ReduceOptions } from "./tensor/reduction.ts";
+export type { CloseOptions } from "./tensor/comparison.ts";
+export type { Axes, ReduceOptions } from "./tensor/reduction.ts";
 export { concat, stack, Tensor } from "./tensor/tensor.ts";
 export { Variable, type VariableOptions } from "./tensor/variable.ts";
 export type { SliceRange } from "./tensor/movement.ts";

@@ -109,6 +109,37 @@ export function floor(x: GraphNode): GraphNode {
   return isFloating(x.dtype) ? ops.floor(x) : x;
 }
 
+/** Adding and taking away a number this large leaves no digits after the point, and rounds as IEEE 754 does. */
+const NO_FRACTION = { float32: 2 ** 23, float64: 2 ** 52 } as const;
+
+/** To the nearest integer, halves to the even one. */
+export function round(x: GraphNode): GraphNode {
+  if (x.dtype !== "float32" && x.dtype !== "float64") return x;
+  const limit = ops.scalarLike(NO_FRACTION[x.dtype], x);
+  const large = ops.select(ops.less(x, ops.scalarLike(0, x)), ops.neg(limit), limit);
+  const rounded = ops.sub(ops.add(x, large), large);
+  return ops.stopGradient(ops.select(ops.less(ops.abs(x), limit), rounded, x));
+}
+
+export function ceil(x: GraphNode): GraphNode {
+  return isFloating(x.dtype) ? ops.neg(ops.floor(ops.neg(x))) : x;
+}
+
+export function trunc(x: GraphNode): GraphNode {
+  return isFloating(x.dtype) ? ops.mul(ops.sign(x), ops.floor(ops.abs(x))) : x;
+}
+
+/** x − ⌊x / y⌋·y: the remainder that has the sign of y. */
+export function mod(a: GraphNode, b: NodeOperand): GraphNode {
+  const [x, y] = arithmeticPair("mod", a, b);
+  if (isFloating(x.dtype)) return ops.sub(x, ops.mul(ops.floor(ops.div(x, y)), y));
+  // Integers divide toward zero, so the remainder has the sign of x.
+  const rest = ops.sub(x, ops.mul(ops.div(x, y), y));
+  const zero = ops.scalarLike(0, x);
+  const across = ops.logicalNot(ops.equal(ops.less(rest, zero), ops.less(y, zero)));
+  return ops.select(ops.logicalAnd(across, ops.logicalNot(ops.equal(rest, zero))), ops.add(rest, y), rest);
+}
+
 /** log(1 + eˣ) without overflow: max(x, 0) + log(1 + e^−|x|). */
 export function softplus(x: GraphNode): GraphNode {
   const value = floating(x);
@@ -165,6 +196,16 @@ export abstract class ArithmeticMethods extends MovementMethods {
    */
   pow(other: Operand): Tensor {
     return this.result(pow(this.node, operand(other)));
+  }
+
+  /**
+   * The remainder of this / other that has the sign of other, as NumPy and Python have it.
+   *
+   * @example
+   * tensor([5, -5]).mod(3).toArray(); // [2, 1]
+   */
+  mod(other: Operand): Tensor {
+    return this.result(mod(this.node, operand(other)));
   }
 
   /**
@@ -235,6 +276,47 @@ export abstract class ArithmeticMethods extends MovementMethods {
    */
   floor(): Tensor {
     return this.result(floor(this.node));
+  }
+
+  /**
+   * The smallest integer not below.
+   *
+   * @example
+   * tensor([1.5, -1.5]).ceil().toArray(); // [2, -1]
+   */
+  ceil(): Tensor {
+    return this.result(ceil(this.node));
+  }
+
+  /**
+   * The nearest integer; halves go to the even one.
+   *
+   * @example
+   * tensor([0.5, 1.5, -2.6]).round().toArray(); // [0, 2, -3]
+   */
+  round(): Tensor {
+    return this.result(round(this.node));
+  }
+
+  /**
+   * The integer part: rounded toward zero.
+   *
+   * @example
+   * tensor([1.7, -1.7]).trunc().toArray(); // [1, -1]
+   */
+  trunc(): Tensor {
+    return this.result(trunc(this.node));
+  }
+
+  /**
+   * 1 / x.
+   *
+   * @example
+   * tensor([2, 4]).reciprocal().toArray(); // [0.5, 0.25]
+   */
+  reciprocal(): Tensor {
+    const x = floating(this.node);
+    return this.result(ops.div(ops.scalarLike(1, x), x));
   }
 
   /**

@@ -1,11 +1,20 @@
 // Comparison, logic and choice. Their results are bool tensors, which count as 0 and 1 in arithmetic.
 import * as ops from "../ops/build.ts";
+import { isFloating } from "../ops/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes } from "../ops/shape.ts";
-import { ArithmeticMethods, arithmeticPair, cast, floatingPair, type NodeOperand, type Operand, operand, pair } from "./arithmetic.ts";
+import { add, ArithmeticMethods, arithmeticPair, cast, floatingPair, mul, type NodeOperand, type Operand, operand, pair } from "./arithmetic.ts";
 import { broadcastTo } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
+
+/** Options of {@link Tensor.isClose}. */
+export interface CloseOptions {
+  /** Relative to the other value. Default 1e-5. */
+  readonly relative?: number;
+  /** Default 1e-8. */
+  readonly absolute?: number;
+}
 
 /** Compared in the wider dtype of the two; a fraction beside an integer tensor compares as float32. */
 function comparable(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
@@ -55,6 +64,17 @@ export function where(condition: GraphNode, a: GraphNode, b: NodeOperand): Graph
   const [left, right] = pair("where", a, b);
   const shape = broadcastShapes("where", condition.shape, left.shape);
   return ops.select(broadcastTo(cast(condition, "bool"), shape), broadcastTo(left, shape), broadcastTo(right, shape));
+}
+
+export function isFinite(x: GraphNode): GraphNode {
+  return isFloating(x.dtype) ? less(ops.abs(x), Infinity) : equal(x, x);
+}
+
+/** |a − b| ≤ absolute + relative·|b|; infinities are close to themselves alone, NaN to nothing. */
+function isClose(a: GraphNode, b: NodeOperand, relative: number, absolute: number): GraphNode {
+  const [x, y] = floatingPair("isClose", a, b);
+  const within = lessEqual(ops.abs(ops.sub(x, y)), add(mul(ops.abs(y), relative), absolute));
+  return ops.logicalOr(ops.equal(x, y), ops.logicalAnd(isFinite(y), within));
 }
 
 /** Every elementwise primitive is a method of the same name. */
@@ -120,6 +140,36 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    */
   greaterEqual(other: Operand): Tensor {
     return this.result(greaterEqual(this.node, operand(other)));
+  }
+
+  /**
+   * Not a number.
+   *
+   * @example
+   * tensor([1, NaN]).isNaN().toArray(); // [0, 1]
+   */
+  isNaN(): Tensor {
+    return this.result(notEqual(this.node, this.node));
+  }
+
+  /**
+   * Neither infinite nor NaN.
+   *
+   * @example
+   * tensor([1, Infinity, NaN]).isFinite().toArray(); // [1, 0, 0]
+   */
+  isFinite(): Tensor {
+    return this.result(isFinite(this.node));
+  }
+
+  /**
+   * |this − other| ≤ absolute + relative · |other|; equal infinities are close, NaN is close to nothing.
+   *
+   * @example
+   * tensor([1, 2]).isClose(tensor([1.000001, 2.1])).toArray(); // [1, 0]
+   */
+  isClose(other: Operand, { relative = 1e-5, absolute = 1e-8 }: CloseOptions = {}): Tensor {
+    return this.result(isClose(this.node, operand(other), relative, absolute));
   }
 
   /**

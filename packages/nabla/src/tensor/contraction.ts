@@ -5,8 +5,8 @@ import { promote } from "../ops/dtype.ts";
 import { ShapeError } from "../ops/errors.ts";
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, type Shape, sizeOf } from "../ops/shape.ts";
-import { cast, floating } from "./arithmetic.ts";
-import { broadcastTo, reshape } from "./movement.ts";
+import { cast, floating, mul } from "./arithmetic.ts";
+import { broadcastTo, expandDims, reshape } from "./movement.ts";
 import { ReductionMethods } from "./reduction.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -43,7 +43,7 @@ function matrices(a: GraphNode, b: GraphNode): GraphNode {
     const merged = ops.matmul(reshape(a, [sizeOf(batchA) * rows, a.shape.at(-1)!]), b);
     return reshape(merged, [...batchA, rows, columns]);
   }
-  const batch = broadcastShapes("matmul", batchA, batchB);
+  const batch = broadcastShapes(`matmul: ${formatShape(a.shape)} × ${formatShape(b.shape)}, batch axes`, batchA, batchB);
   return ops.matmul(batched(a, batch), batched(b, batch));
 }
 
@@ -67,5 +67,18 @@ export abstract class ContractionMethods extends ReductionMethods {
    */
   matmul(other: Tensor): Tensor {
     return this.result(matmul(this.node, other.node));
+  }
+
+  /**
+   * All products of two vectors: [N] and [M] → [N, M].
+   *
+   * @example
+   * tensor([1, 2]).outer(tensor([3, 4])).toArray(); // [[3, 4], [6, 8]]
+   */
+  outer(other: Tensor): Tensor {
+    if (this.rank !== 1 || other.rank !== 1) {
+      throw new ShapeError(`outer: ${formatShape(this.shape)} and ${formatShape(other.shape)} are not two vectors.`, "Flatten them first.");
+    }
+    return this.result(mul(expandDims(this.node, 1), expandDims(other.node, 0)));
   }
 }

@@ -1,12 +1,12 @@
-// Reading and adding by computed indices: gather, scatter-add, one-hot.
+// Reading and adding by index: gather, scatter-add, one-hot, and what is chosen by position.
 // Indices are int32; gather clamps what is out of range, scatter-add drops it, one-hot leaves its row zero.
 import * as ops from "../ops/build.ts";
 import { type DType, isFloating, promote } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
-import { formatShape, normaliseAxis, sameShape } from "../ops/shape.ts";
-import { add, cast } from "./arithmetic.ts";
-import { equal } from "./comparison.ts";
+import { formatShape, normaliseAxis, rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
+import { add, cast, clip, mul, sub } from "./arithmetic.ts";
+import { equal, greaterEqual, lessEqual } from "./comparison.ts";
 import { ContractionMethods } from "./contraction.ts";
 import { broadcastTo, expandDims, transpose } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
@@ -35,6 +35,39 @@ export function take(x: GraphNode, indices: GraphNode, axis: number): GraphNode 
     ...Array.from({ length: rank - 1 - at }, (_, i) => depth + at + i),
   ];
   return transpose(gathered, order);
+}
+
+/** out[…, i, …] = x[…, indices[…, i, …], …], by positions in the flattened `x`. */
+function takeAlongAxis(x: GraphNode, indices: GraphNode, axis: number): GraphNode {
+  const at = normaliseAxis("takeAlongAxis", axis, x.shape.length);
+  const index = indexNode("takeAlongAxis", indices);
+  const fits = index.shape.length === x.shape.length && index.shape.every((extent, other) => other === at || extent === x.shape[other]);
+  if (!fits) throw new ShapeError(`takeAlongAxis: indices of shape ${formatShape(index.shape)} along axis ${axis} of ${formatShape(x.shape)}.`, "All other axes must be equal.");
+  if (x.shape[at] === 0) throw new ShapeError(`takeAlongAxis: axis ${axis} of ${formatShape(x.shape)} is empty.`, "There is nothing to take.");
+  const strides = rowMajorStrides(x.shape);
+  const clamped = clip(index, 0, x.shape[at]! - 1);
+  const position = x.shape.reduce<GraphNode>(
+    (sum, _, other) => add(sum, mul(other === at ? clamped : ops.iota(index.shape, other), strides[other]!)),
+    ops.scalarLike(0, index),
+  );
+  return ops.gather(ops.reshape(x, [sizeOf(x.shape)]), position);
+}
+
+/** The entries of `axes` in reverse. */
+function flip(x: GraphNode, axes: readonly number[]): GraphNode {
+  return axes.map((axis) => normaliseAxis("flip", axis, x.shape.length)).reduce((flipped, axis) => {
+    const extent = x.shape[axis]!;
+    return extent < 2 ? flipped : take(flipped, sub(ops.constant(extent - 1, "int32"), ops.iota([extent], 0)), axis);
+  }, x);
+}
+
+/** `x` where column − row lies on the wanted side of `diagonal`, and 0 elsewhere. */
+function triangle(operation: "tril" | "triu", x: GraphNode, diagonal: number): GraphNode {
+  const rank = x.shape.length;
+  if (rank < 2) throw new ShapeError(`${operation}: ${formatShape(x.shape)} is no matrix.`, "Pass a tensor of rank 2 or more.");
+  const offset = sub(ops.iota(x.shape, rank - 1), ops.iota(x.shape, rank - 2));
+  const kept = operation === "tril" ? lessEqual(offset, diagonal) : greaterEqual(offset, diagonal);
+  return ops.select(kept, x, ops.scalarLike(0, x));
 }
 
 /** `x` with updates[i] added to row indices[i]; repeated indices add up. */
@@ -80,6 +113,46 @@ export abstract class IndexingMethods extends ContractionMethods {
    */
   take(indices: Tensor, axis = 0): Tensor {
     return this.result(take(this.node, indices.node, axis));
+  }
+
+  /**
+   * Entries along `axis` (default the last), each line with indices of its own, clamped to the range: PyTorch's gather.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).takeAlongAxis(tensor([[1], [0]], { dtype: "int32" })).toArray(); // [[2], [3]]
+   */
+  takeAlongAxis(indices: Tensor, axis = -1): Tensor {
+    return this.result(takeAlongAxis(this.node, indices.node, axis));
+  }
+
+  /**
+   * The entries along `axes` (default all) in reverse.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).flip(1).toArray(); // [[2, 1], [4, 3]]
+   */
+  flip(axes?: number | readonly number[]): Tensor {
+    return this.result(flip(this.node, axes === undefined ? this.shape.map((_, axis) => axis) : [axes].flat()));
+  }
+
+  /**
+   * The lower triangle of each matrix, zeros above `diagonal` (default 0, the main one; positive lies above it).
+   *
+   * @example
+   * ones([2, 2]).tril().toArray(); // [[1, 0], [1, 1]]
+   */
+  tril(diagonal = 0): Tensor {
+    return this.result(triangle("tril", this.node, diagonal));
+  }
+
+  /**
+   * The upper triangle of each matrix, zeros below `diagonal` (default 0, the main one; positive lies above it).
+   *
+   * @example
+   * ones([2, 2]).triu(1).toArray(); // [[0, 1], [0, 0]]
+   */
+  triu(diagonal = 0): Tensor {
+    return this.result(triangle("triu", this.node, diagonal));
   }
 
   /**

@@ -61,8 +61,15 @@ export function transpose(x: GraphNode, permutation?: readonly number[]): GraphN
 /** Swaps two axes. */
 export function swapAxes(x: GraphNode, a: number, b: number): GraphNode {
   const rank = x.shape.length;
-  const [first, second] = [normaliseAxis("transpose", a, rank), normaliseAxis("transpose", b, rank)];
+  const [first, second] = [normaliseAxis("swapAxes", a, rank), normaliseAxis("swapAxes", b, rank)];
   return transpose(x, x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)));
+}
+
+/** The axis `from` at place `to`, the others in their order. */
+export function moveAxis(x: GraphNode, from: number, to: number): GraphNode {
+  const rank = x.shape.length;
+  const [moved, place] = [normaliseAxis("moveAxis", from, rank), normaliseAxis("moveAxis", to, rank)];
+  return transpose(x, x.shape.map((_, axis) => axis).toSpliced(moved, 1).toSpliced(place, 0, moved));
 }
 
 export function expandDims(x: GraphNode, axis: number): GraphNode {
@@ -142,6 +149,12 @@ export function concat(nodes: readonly GraphNode[], axis: number): GraphNode {
   if (first === undefined) throw new ValueError("concat: no tensors were given.", "Pass at least one.");
   const dtype = rest.reduce((type: DType, node) => promote(type, node.dtype), first.dtype);
   const at = normaliseAxis("concat", axis, first.shape.length);
+  for (const { shape } of rest) {
+    if (shape.length === first.shape.length && shape.every((extent, other) => other === at || extent === first.shape[other])) continue;
+    const other = shape.findIndex((extent, place) => place !== at && extent !== first.shape[place]);
+    const what = shape.length === first.shape.length ? `axis ${other} has ${first.shape[other]} and ${shape[other]}` : "their ranks differ";
+    throw new ShapeError(`concat: ${formatShape(first.shape)} and ${formatShape(shape)} do not join along axis ${at}: ${what}.`, "All other axes must be equal; stack() joins along a new one.");
+  }
   const inputs = nodes.map((node) => (node.dtype === dtype ? node : ops.cast(node, dtype)));
   return inputs.length === 1 ? inputs[0]! : ops.concat(inputs, at);
 }
@@ -155,6 +168,41 @@ export function stack(nodes: readonly GraphNode[], axis: number): GraphNode {
   }
   const at = normaliseAxis("stack", axis, first.shape.length + 1);
   return concat(nodes.map((node) => expandDims(node, at)), at);
+}
+
+/** `parts` of one size, or of the sizes given. */
+function split(x: GraphNode, parts: number | readonly number[], axis: number): GraphNode[] {
+  const at = normaliseAxis("split", axis, x.shape.length);
+  const extent = x.shape[at]!;
+  const sizes = typeof parts === "number" ? new Array<number>(Math.max(0, Math.floor(parts))).fill(extent / parts) : parts;
+  if (!sizes.every((size) => Number.isInteger(size) && size >= 0) || sizes.reduce((total, size) => total + size, 0) !== extent) {
+    throw new ShapeError(
+      `split: axis ${axis} of ${formatShape(x.shape)} has ${extent} entries, which do not make ${typeof parts === "number" ? `${parts} equal parts` : `parts of ${parts.join(", ")}`}.`,
+      "Name a divisor, or sizes that add up to the axis.",
+    );
+  }
+  let begin = 0;
+  return sizes.map((size) => slice(x, x.shape.map((_, other) => (other === at ? [begin, (begin += size)] : null))));
+}
+
+/** Repeated counts[axis] times along each axis; missing leading counts are 1, missing leading axes are added. */
+function tile(x: GraphNode, counts: readonly number[]): GraphNode {
+  if (!counts.every((count) => Number.isInteger(count) && count >= 0)) throw new ValueError(`tile: [${counts.join(", ")}] are no counts.`, "Use integers from 0.");
+  const rank = Math.max(x.shape.length, counts.length);
+  const shape = [...new Array<number>(rank - x.shape.length).fill(1), ...x.shape];
+  const times = [...new Array<number>(rank - counts.length).fill(1), ...counts];
+  const spread = broadcastTo(reshape(x, shape.flatMap((extent) => [1, extent])), shape.flatMap((extent, axis) => [times[axis]!, extent]));
+  return reshape(spread, shape.map((extent, axis) => extent * times[axis]!));
+}
+
+/** Moved along `axis` by `shift`; what leaves one end enters at the other. */
+function roll(x: GraphNode, shift: number, axis: number): GraphNode {
+  if (!Number.isInteger(shift)) throw new ValueError(`roll: a shift of ${shift}.`, "Use an integer.");
+  const at = normaliseAxis("roll", axis, x.shape.length);
+  const extent = x.shape[at]!;
+  const first = extent === 0 ? 0 : ((-shift % extent) + extent) % extent;
+  const [head, tail] = split(x, [first, extent - first], at) as [GraphNode, GraphNode];
+  return first === 0 ? x : concat([tail, head], at);
 }
 
 /** Methods of {@link Tensor} that move elements. */
@@ -210,6 +258,16 @@ export abstract class MovementMethods extends Value {
   }
 
   /**
+   * Moves an axis to another place; the others keep their order.
+   *
+   * @example
+   * zeros([2, 3, 4]).moveAxis(0, -1).shape; // [3, 4, 2]
+   */
+  moveAxis(from: number, to: number): Tensor {
+    return this.result(moveAxis(this.node, from, to));
+  }
+
+  /**
    * Repeats axes of size 1, and adds leading ones, up to `shape`.
    *
    * @example
@@ -247,6 +305,37 @@ export abstract class MovementMethods extends Value {
    */
   slice(...ranges: readonly SliceRange[]): Tensor {
     return this.result(slice(this.node, ranges));
+  }
+
+  /**
+   * Taken apart along `axis` (default 0): into so many equal parts, or parts of the sizes given.
+   *
+   * @example
+   * arange(6).split(3).map((part) => part.toArray()); // [[0, 1], [2, 3], [4, 5]]
+   * arange(6).split([1, 5])[1]!.shape; // [5]
+   */
+  split(parts: number | readonly number[], axis = 0): Tensor[] {
+    return split(this.node, parts, axis).map((part) => this.result(part));
+  }
+
+  /**
+   * Repeated as a whole, so often along each axis; leading axes are added as needed.
+   *
+   * @example
+   * tensor([1, 2]).tile([2, 2]).toArray(); // [[1, 2, 1, 2], [1, 2, 1, 2]]
+   */
+  tile(counts: readonly number[]): Tensor {
+    return this.result(tile(this.node, counts));
+  }
+
+  /**
+   * Moved along `axis` by `shift` places; what leaves one end enters at the other.
+   *
+   * @example
+   * tensor([1, 2, 3]).roll(1).toArray(); // [3, 1, 2]
+   */
+  roll(shift: number, axis = -1): Tensor {
+    return this.result(roll(this.node, shift, axis));
   }
 
   /**

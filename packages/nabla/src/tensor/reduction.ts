@@ -6,7 +6,7 @@ import { ShapeError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, type Shape, sizeOf } from "../ops/shape.ts";
 import { add, cast, div, floating, mul, sub } from "./arithmetic.ts";
-import { ComparisonMethods, less, where } from "./comparison.ts";
+import { ComparisonMethods, greater, less, logicalNot, where } from "./comparison.ts";
 import { reshape } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -126,6 +126,32 @@ export function logSumExp(x: GraphNode, axes: Axes, keepDims: boolean): GraphNod
   return keepDims ? result : reshape(result, x.shape.filter((_, axis) => !resolved.includes(axis)));
 }
 
+/** Whether any is not zero; false of nothing. */
+function any(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  return greater(sum(cast(x, "bool"), axes, keepDims), 0);
+}
+
+/** √Σx², with the derivative 0 where it is 0. */
+function norm(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const value = floating(x);
+  const total = sum(mul(value, value), axes, keepDims);
+  const positive = greater(total, 0);
+  return where(positive, ops.sqrt(where(positive, total, 1)), 0);
+}
+
+/** Running sums: after step i an entry holds the sum of the last 2^i (Hillis and Steele, "Data parallel algorithms", 1986). */
+function cumsum(x: GraphNode, axis: number): GraphNode {
+  const at = normaliseAxis("cumsum", axis, x.shape.length);
+  const extent = x.shape[at]!;
+  let total = x.dtype === "bool" || x.dtype === "uint8" ? cast(x, "int32") : x;
+  const none = x.shape.map(() => 0);
+  for (let reach = 1; reach < extent; reach *= 2) {
+    const earlier = ops.slice(total, none, x.shape.with(at, extent - reach));
+    total = ops.add(total, ops.pad(earlier, none.with(at, reach), none));
+  }
+  return total;
+}
+
 /** Methods of {@link Tensor} that reduce axes, or divide by what reduces them. */
 export abstract class ReductionMethods extends ComparisonMethods {
   /**
@@ -196,6 +222,56 @@ export abstract class ReductionMethods extends ComparisonMethods {
    */
   variance(axes?: Axes, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
     return this.result(variance(this.node, axes, options.keepDims ?? false, options.correction ?? 0));
+  }
+
+  /**
+   * Standard deviation over `axes` (default all): the root of {@link variance}.
+   *
+   * @example
+   * tensor([1, 3]).std().item(); // 1
+   */
+  std(axes?: Axes, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
+    return this.result(ops.sqrt(variance(this.node, axes, options.keepDims ?? false, options.correction ?? 0)));
+  }
+
+  /**
+   * Euclidean norm over `axes` (default all); its derivative at 0 is 0.
+   *
+   * @example
+   * tensor([3, 4]).norm().item(); // 5
+   */
+  norm(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(norm(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Whether any over `axes` (default all) is not zero, bool; false of nothing.
+   *
+   * @example
+   * tensor([[0, 1], [0, 0]]).any(1).toArray(); // [1, 0]
+   */
+  any(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(any(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Whether none over `axes` (default all) is zero, bool; true of nothing.
+   *
+   * @example
+   * tensor([[0, 1], [1, 1]]).all(1).toArray(); // [0, 1]
+   */
+  all(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(ops.logicalNot(any(logicalNot(this.node), axes, options.keepDims ?? false)));
+  }
+
+  /**
+   * Running sums along `axis`; bool and uint8 add up in int32.
+   *
+   * @example
+   * tensor([1, 2, 3]).cumsum().toArray(); // [1, 3, 6]
+   */
+  cumsum(axis = -1): Tensor {
+    return this.result(cumsum(this.node, axis));
   }
 
   /**

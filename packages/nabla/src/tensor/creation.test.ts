@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { arange, eye, full, linspace, tensor, zeros } from "./creation.ts";
+
+onEveryDevice("creation", () => {
+  test("shapes and dtypes are inferred", () => {
+    expect(tensor([[1, 2]]).shape).toEqual([1, 2]);
+    expect(tensor(5).shape).toEqual([]);
+    expect(tensor([]).shape).toEqual([0]);
+    expect(tensor([true]).dtype).toBe("bool");
+    expect(tensor(new Int32Array(6), { shape: [2, 3] }).dtype).toBe("int32");
+    expect(tensor(Uint8ClampedArray.of(255)).dtype).toBe("uint8");
+    expect(tensor(Float64Array.of(1.5), { dtype: "float32" }).item()).toBe(1.5);
+  });
+
+  test("does not keep the caller's array", () => {
+    const data = Float32Array.of(1, 2);
+    const x = tensor(data);
+    data[0] = 9;
+    expect(x.toArray()).toEqual([1, 2]);
+  });
+
+  test("refuses what is ragged, too long, or not representable", () => {
+    expect(() => tensor([[1, 2], [3]])).toThrow(/ragged array: values\[1\] has 1 entries where 2 were expected/);
+    expect(() => tensor([1, [2]])).toThrow(/values\[1\] is an array/);
+    expect(() => tensor([[1], 2])).toThrow(/values\[1\] is 2 where 1 were expected/);
+    expect(() => tensor([1, 2], { shape: [3] })).toThrow(ShapeError);
+    expect(() => tensor([NaN], { dtype: "int32" })).toThrow(/values\[0\] is NaN, which int32 cannot hold/);
+    expect(() => tensor(Float32Array.of(0.5), { dtype: "uint8" })).toThrow(ValueError);
+    expect(() => zeros([-1])).toThrow(ShapeError);
+    const unsound: unknown = ["1"];
+    expect(() => tensor(unsound as number[])).toThrow(DTypeError);
+  });
+
+  test("counts and fills", () => {
+    expect(arange(3).toArray()).toEqual([0, 1, 2]);
+    expect(arange(5, 0, -2).toArray()).toEqual([5, 3, 1]);
+    expect(arange(0, 0).shape).toEqual([0]);
+    expect(() => arange(0, 1, 0)).toThrow(ValueError);
+    expect(linspace(-1, 1, 3).toArray()).toEqual([-1, 0, 1]);
+    expect(eye(2, 3).toArray()).toEqual([[1, 0, 0], [0, 1, 0]]);
+    expect(full([2], 1, "bool").dtype).toBe("bool");
+    expect(() => full([2], 0.5, "int32")).toThrow(DTypeError);
+  });
+});

@@ -1,0 +1,83 @@
+import { expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { ShapeError } from "../ops/errors.ts";
+import { grad } from "../transform/derivatives.ts";
+import { arange, full, tensor, zeros } from "./creation.ts";
+import type { Tensor } from "./tensor.ts";
+
+const values = (t: Tensor): number[] => [...t.dataSync()];
+
+onEveryDevice("reduction", () => {
+  const matrix = (): Tensor => tensor([[1, 5, 3], [4, 2, 6]]);
+
+  test("over axes, counted from either end, with axes kept or not", () => {
+    expect(matrix().sum().item()).toBe(21);
+    expect(matrix().sum(-1).toArray()).toEqual([9, 12]);
+    expect(matrix().mean(0, { keepDims: true }).toArray()).toEqual([[2.5, 3.5, 4.5]]);
+    expect(matrix().max(1).toArray()).toEqual([5, 6]);
+    expect(matrix().min([0, 1]).item()).toBe(1);
+    expect(matrix().argmax().toArray()).toEqual([1, 2]);
+    expect(matrix().argmin(0).toArray()).toEqual([0, 1, 0]);
+    expect(() => matrix().sum(2)).toThrow(/sum: axis 2 is out of range/);
+    expect(() => matrix().sum([0, -2])).toThrow(ShapeError);
+  });
+
+  test("bytes and truth values add up without wrapping", () => {
+    expect(full([300], 255, "uint8").sum().item()).toBe(76500);
+    expect(tensor([true, true, false]).mean().item()).toBeCloseTo(2 / 3, 6);
+  });
+
+  test("the least int32 has a minimum", () => {
+    const x = tensor([-(2 ** 31), 5], { dtype: "int32" });
+    expect(x.min().item()).toBe(-(2 ** 31));
+    expect(x.argmin().item()).toBe(0);
+  });
+
+  test("variance, of the population or the sample", () => {
+    expect(tensor([1, 2, 3, 4]).variance().item()).toBe(1.25);
+    expect(tensor([1, 2, 3, 4]).variance(0, { correction: 1 }).item()).toBeCloseTo(5 / 3, 6);
+  });
+
+  test("softmax and log-sum-exp are stable", () => {
+    const x = tensor([[1000, 1001], [-1000, -1000]], { dtype: "float64" });
+    const e = Math.E;
+    expect(values(x.softmax())).toEqual([expect.closeTo(1 / (1 + e), 12), expect.closeTo(e / (1 + e), 12), 0.5, 0.5]);
+    expect(values(x.logSoftmax(-1))[0]).toBeCloseTo(-Math.log(1 + e), 12);
+    expect(values(x.logSumExp(-1))[1]).toBeCloseTo(-1000 + Math.log(2), 10);
+    expect(tensor([-Infinity, -Infinity]).logSumExp().item()).toBe(-Infinity);
+    expect(tensor([-Infinity, 0]).logSumExp().item()).toBe(0);
+  });
+
+  test("there is no extreme of nothing, but a sum", () => {
+    expect(zeros([2, 0]).sum(1).toArray()).toEqual([0, 0]);
+    expect(() => zeros([0]).max()).toThrow(/max: there is no extreme of nothing/);
+    expect(() => zeros([0]).argmax()).toThrow(ShapeError);
+  });
+
+  test("standard deviation and norm", () => {
+    const x = tensor([[3, 4], [0, 0]], { dtype: "float64" });
+    expect(x.norm(1).toArray()).toEqual([5, 0]);
+    expect(grad((y: Tensor) => y.norm(1).sum())(x).toArray()).toEqual([[expect.closeTo(0.6), expect.closeTo(0.8)], [0, 0]]);
+    expect(tensor([1, 2, 3, 4]).std(0, { correction: 1, keepDims: true }).toArray()).toEqual([expect.closeTo(Math.sqrt(5 / 3), 6)]);
+  });
+
+  test("any and all, of something and of nothing", () => {
+    const x = tensor([[0, -0.5], [NaN, 2], [0, 0]]);
+    expect(x.any(1).toArray()).toEqual([1, 1, 0]);
+    expect(x.all(-1, { keepDims: true }).toArray()).toEqual([[0], [1], [0]]);
+    expect([x.any().item(), x.all().item(), x.any().dtype]).toEqual([1, 0, "bool"]);
+    expect([zeros([0]).any().item(), zeros([0]).all().item()]).toEqual([0, 1]);
+  });
+
+  test("running sums", () => {
+    const x = arange(1001, undefined, 1, "float64").reshape([7, 143]).sin();
+    const rows = x.toArray() as number[][];
+    const expected = rows.map((row) => row.reduce<number[]>((sums, value) => [...sums, (sums.at(-1) ?? 0) + value], []));
+    (x.cumsum().toArray() as number[][]).forEach((row, r) => row.forEach((value, c) => expect(value).toBeCloseTo(expected[r]![c]!, 10)));
+    expect(x.T.cumsum(0).T.sub(x.cumsum()).abs().max().item()).toBeLessThan(1e-12);
+    expect(tensor([true, true, false]).cumsum().toArray()).toEqual([1, 2, 2]);
+    expect(zeros([2, 0]).cumsum().shape).toEqual([2, 0]);
+    // The derivative sums what comes after.
+    expect(grad((y: Tensor) => y.cumsum().mul(tensor([1, 10, 100])).sum())(tensor([0, 0, 0])).toArray()).toEqual([111, 110, 100]);
+  });
+});

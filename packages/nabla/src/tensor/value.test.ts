@@ -1,0 +1,44 @@
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { onEveryDevice } from "../../../../tests/devices.ts";
+import { LifetimeError } from "../ops/errors.ts";
+import { arange, tensor, zeros } from "./creation.ts";
+
+onEveryDevice("reading", () => {
+  test("data, item and nested arrays", async () => {
+    const x = tensor([[1, 2], [3, 4]]);
+    expect(await x.mul(2).data()).toEqual(Float32Array.of(2, 4, 6, 8));
+    expect(x.toArray()).toEqual([[1, 2], [3, 4]]);
+    expect(() => x.item()).toThrow(/item: the tensor has shape \[2, 2\], 4 elements/);
+  });
+
+  test("a disposed tensor says so, and frees at once", () => {
+    const x = tensor([1, 2]);
+    const sum = x.sum();
+    x.dispose();
+    x.dispose();
+    expect(() => x.add(1)).toThrow(LifetimeError);
+    expect(() => sum.item()).toThrow(LifetimeError);
+    expect(String(x)).toBe("tensor(disposed)");
+    expect(String(sum)).toBe("tensor(lost, shape=[], dtype=float32)");
+  });
+
+  test("an operation that changes nothing gives a tensor of its own", () => {
+    const x = tensor([1, 2]);
+    {
+      using same = x.float();
+      expect(same.toArray()).toEqual([1, 2]);
+    }
+    expect(x.reshape([2]).toArray()).toEqual([1, 2]);
+  });
+
+  test("prints like NumPy", () => {
+    expect(String(tensor([[1, 2.5], [10, 0.25]]))).toBe("tensor([[ 1.00,  2.50],\n        [10.00,  0.25]], shape=[2, 2], dtype=float32)");
+    expect(inspect(tensor([true, false]))).toBe("tensor([ true, false], shape=[2], dtype=bool)");
+    expect(String(tensor([NaN, Infinity, 1]))).toBe("tensor([nan, inf,   1], shape=[3], dtype=float32)");
+    expect(String(tensor([1e-10, 1]))).toBe("tensor([1.0000e-10,  1.0000e+0], shape=[2], dtype=float32)");
+    expect(String(zeros([0, 3]))).toBe("tensor([], shape=[0, 3], dtype=float32)");
+    expect(String(arange(2000, undefined, 1, "int32"))).toBe("tensor([   0,    1,    2, …, 1997, 1998, 1999], shape=[2000], dtype=int32)");
+    expect(String(tensor([[[1], [2]], [[3], [4]]], { dtype: "int32" }))).toBe("tensor([[[1],\n         [2]],\n\n        [[3],\n         [4]]], shape=[2, 2, 1], dtype=int32)");
+  });
+});
