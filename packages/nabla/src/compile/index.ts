@@ -205,7 +205,10 @@ class Naming implements Buffers {
   find(node: GraphNode): number | undefined {
     const known = this.#numbers.get(node);
     if (known !== undefined) return known;
-    const bound = this.#slots.has(node);
+    const slot = this.#slots.get(node);
+    const overwritten = slot === undefined ? undefined : this.#stage.leaves[slot];
+    if (overwritten !== undefined && overwritten !== node) return this.find(overwritten);
+    const bound = slot !== undefined;
     if (!bound && !(this.#stage.stored.has(node) && this.written(node))) {
       // A reshape of a stored value is the same memory.
       const whole = canonical(node);

@@ -283,7 +283,7 @@ export class BodyEmitter {
     for (const { access, value } of stores) {
       const cell = cellOf[access.dtype];
       const { address, offset, laneBytes } = this.addressOf(access, depth);
-      for (let copy = 0; copy < this.group.copies; copy++) {
+      for (let copy = this.group.copies - 1; copy >= 0; copy--) {
         const given = this.value(value, copy);
         const stored = given.kind === "mask" ? unary("convert", given, "i32") : given;
         const first = offset + this.advance(copy) * laneBytes;

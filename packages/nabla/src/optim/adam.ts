@@ -2,7 +2,7 @@
 // and AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019), algorithm 2.
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { flushSubnormal, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
+import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
 
 /** Options of {@link adam} and {@link adamW}. */
 export interface AdamOptions {
@@ -82,8 +82,8 @@ function moments(g: Tensor, state: Tensors<AdamState>, { beta1, beta2 }: Tensors
   const newShare1 = beta1.neg().add(1);
   const newShare2 = beta2.neg().add(1);
   return {
-    mean: flushSubnormal(state.mean.mul(beta1).add(g.mul(newShare1))),
-    square: flushSubnormal(state.square.mul(beta2).add(g.square().mul(newShare2))),
+    mean: decayed(state.mean, beta1, g.mul(newShare1)),
+    square: decayed(state.square, beta2, g.square().mul(newShare2)),
     meanWeight: state.meanWeight.mul(beta1).add(newShare1),
     squareWeight: state.squareWeight.mul(beta2).add(newShare2),
   };

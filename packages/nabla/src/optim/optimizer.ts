@@ -64,11 +64,11 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
 }
 
 /**
- * Zero where x is so small that it would become subnormal. The running means of parameters that get no gradient decay into
- * subnormal numbers, on which processors are 10 to 100 times slower. Adding and taking away a small number rounds them off;
- * what is far above it is unchanged.
+ * decay·previous + addend, and zero where that is so small that it would become subnormal. The running means of parameters that
+ * get no gradient decay into subnormal numbers, on which processors are 10 to 100 times slower. Adding and taking away a small
+ * number rounds them off; what is far above it is unchanged. (Added to the addend, it costs one instruction less.)
  */
-export function flushSubnormal(x: Tensor): Tensor {
-  const small = x.dtype === "float64" ? 1e-290 : 1e-30;
-  return x.add(small).sub(small);
+export function decayed(previous: Tensor, decay: Tensor, addend: Tensor): Tensor {
+  const small = previous.dtype === "float64" ? 1e-290 : 1e-30;
+  return previous.mul(decay).add(addend.add(small)).sub(small);
 }

@@ -2,7 +2,7 @@
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Domain, flushSubnormal, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
+import { decayed, type Domain, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
 export interface SgdOptions {
@@ -41,7 +41,7 @@ export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "mo
       const g = gradient.add(parameter.mul(hyper.weightDecay));
       const previous = state["velocity"];
       if (previous === undefined) return { parameter: parameter.sub(g.mul(hyper.learningRate)), state };
-      const velocity = flushSubnormal(previous.mul(hyper.momentum).add(g));
+      const velocity = decayed(previous, hyper.momentum, g);
       const direction = nesterov ? velocity.mul(hyper.momentum).add(g) : velocity;
       return { parameter: parameter.sub(direction.mul(hyper.learningRate)), state: { velocity } };
     },
