@@ -1,4 +1,5 @@
 // The version gate and the number of threads; the rest of the platform is exercised by every device test.
+import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { PlatformError } from "../devices/errors.ts";
 import { ValueError } from "../ops/errors.ts";
@@ -34,6 +35,28 @@ describe("Node platform", () => {
       worker.post(41);
     });
     expect(answer).toBe(42);
+  });
+
+  test("compiling leaves WebAssembly alone that another thread runs for the first time", async () => {
+    // (func (result i32) i32.const 1) (func (export "f") (result i32) call 0)
+    const bytes = "new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 3, 2, 0, 0, 7, 5, 1, 1, 102, 0, 1, 10, 11, 2, 4, 0, 65, 1, 11, 4, 0, 16, 0, 11])";
+    const other = `
+      const module = new WebAssembly.Module(${bytes});
+      const run = () => new WebAssembly.Instance(module).exports.f();
+      (await import("node:worker_threads")).parentPort.postMessage(run());
+      for (;;) run();`;
+    const program = `
+      const { Worker } = await import("node:worker_threads");
+      const { nodeHost } = await import(${JSON.stringify(new URL("host.ts", import.meta.url).href)});
+      const host = nodeHost();
+      await new Promise((resolve) => new Worker(${JSON.stringify(other)}, { eval: true }).on("message", resolve));
+      for (let i = 0; i < 500; i++) host.compileModule(${bytes});
+      process.exit(0);`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = await new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
+    expect(ended, stderr).toEqual({ code: 0, signal: null });
   });
 
   test("a worker that dies says so", async () => {

@@ -11,10 +11,11 @@ import { ValueError } from "../ops/errors.ts";
 const fuseFlag = "experimental-wasm-revectorize";
 
 /**
- * What is off while V8 compiles: it then optimises at construction, and no first step is slow.
- * Inlining goes first and comes back last, for V8 14 aborts where it is on without Liftoff; V8 before 13 has neither the flag nor the need.
+ * What is off while V8 compiles: it then optimises at construction, and no first step is slow. Flags are the whole process's, so what
+ * is off must do no harm to WebAssembly that other threads run meanwhile. Inlining does: code made with it crashes where it first runs
+ * without. It is turned off (first, and back on last) only where V8 aborts otherwise, from 14 on.
  */
-const flagsOff = [...(Number.parseInt(process.versions.v8, 10) >= 13 ? ["wasm-inlining"] : []), "liftoff", "wasm-lazy-compilation"];
+const flagsOff = [...(Number.parseInt(process.versions.v8, 10) >= 14 ? ["wasm-inlining"] : []), "liftoff", "wasm-lazy-compilation"];
 
 /** Gives a worker's source its port; the source and `)(port);` follow. */
 const workerPrologue = `"use strict";
