@@ -159,3 +159,8 @@ test("several objectives: nsga, tpe and gp approach the front", () => {
   const chance = distance(new RandomSampler());
   for (const sampler of [new NSGASampler({ populationSize: 10 }), new TPESampler(), new GPSampler()]) expect(distance(sampler)).toBeLessThan(0.8 * chance);
 });
+
+test("tpe goes on beside running trials where the history's memory grows", () => {
+  const study = simulate(new TPESampler(), loss, { space: mixed, seed: 3, trials: 140, parallel: 4 });
+  expect(study.watermark).toBeGreaterThanOrEqual(140);
+});

@@ -121,7 +121,7 @@ export class History {
   }
 
   private grow(capacity: number): void {
-    const unit = new Float64Array(capacity * this.width);
+    const unit = new Float64Array(Math.max(capacity * this.width, this.unit.length)); // a model may have made room for running trials
     const losses = new Float64Array(capacity * this.objectives);
     const trials = new Int32Array(capacity);
     unit.set(this.unit);
