@@ -283,16 +283,18 @@ export class BodyEmitter {
     for (const { access, value } of stores) {
       const cell = cellOf[access.dtype];
       const { address, offset, laneBytes } = this.addressOf(access, depth);
-      for (let copy = this.group.copies - 1; copy >= 0; copy--) {
+      const first = (copy: number): number => offset + this.advance(copy) * laneBytes;
+      const values = Array.from({ length: this.group.copies }, (_, copy) => {
         const given = this.value(value, copy);
-        const stored = given.kind === "mask" ? unary("convert", given, "i32") : given;
-        const first = offset + this.advance(copy) * laneBytes;
-        if (this.group.single || lanes === 1) f.store(cell, address, extract(stored, 0), first);
-        else if (laneBytes === cellBytes[cell]) f.store(cell, address, stored, first);
-        else {
+        return given.kind === "mask" ? unary("convert", given, "i32") : given;
+      });
+      if (this.group.single || lanes === 1) values.forEach((stored, copy) => f.store(cell, address, extract(stored, 0), first(copy)));
+      else if (laneBytes === cellBytes[cell]) f.storeVectors(cell, address, values, first);
+      else {
+        values.forEach((stored, copy) => {
           const named = f.let("stored", stored);
-          for (let lane = 0; lane < lanes; lane++) f.store(cell, address, extract(named, lane), first + lane * laneBytes);
-        }
+          for (let lane = 0; lane < lanes; lane++) f.store(cell, address, extract(named, lane), first(copy) + lane * laneBytes);
+        });
       }
     }
   }

@@ -228,6 +228,14 @@ export class FunctionBuilder {
     this.block.push({ op: "store", cell, address, offset, value });
   }
 
+  /**
+   * Stores vectors, the last first: V8 fuses the stores of neighbours into a wider one, but keeps the lower as well where it comes first,
+   * lest memory differ when the higher one traps.
+   */
+  storeVectors(cell: Cell, address: Expr, values: readonly Expr[], offset: (index: number) => number): void {
+    for (let index = values.length - 1; index >= 0; index--) this.store(cell, address, values[index]!, offset(index));
+  }
+
   /** body(i) for i = start, start + step, … while i < end. */
   loop(name: string, start: Expr | number, end: Expr | number, step: number, body: (index: Expr) => void): void {
     const counter: Local = { kind: "i32", lanes: 1, name };

@@ -99,9 +99,7 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
         ),
       );
     });
-    tile.forEach((rowC, row) =>
-      rowC.forEach((accumulator, vector) => f.store(cell, get(pointersC[row]!), get(accumulator), vector * vectorBytes)),
-    );
+    tile.forEach((rowC, row) => f.storeVectors(cell, get(pointersC[row]!), rowC.map(get), (vector) => vector * vectorBytes));
     return f.finish();
   });
 }

@@ -98,11 +98,9 @@ export class OperandEmitter {
       vectorLoop(f, columns[0], columns[1], { lanes: this.vectorLanes, copies: 2 }, (at, group) => {
         const written = f.let("written", add(target, mul(binary("sub", at, columns[0]), cellBytes[cell])));
         emitter.enter(3, [[this.vectorAxis, at]], group);
-        for (let copy = 0; copy < group.copies; copy++) {
-          const value = emitter.value(this.last, copy);
-          const wide = this.vectorLanes > 1 && !group.single;
-          f.store(cell, written, wide ? value : extract(value, 0), copy * (wide ? this.vectorLanes : 1) * cellBytes[cell]);
-        }
+        const values = Array.from({ length: group.copies }, (_, copy) => emitter.value(this.last, copy));
+        if (this.vectorLanes > 1 && !group.single) f.storeVectors(cell, written, values, (copy) => copy * this.vectorLanes * cellBytes[cell]);
+        else values.forEach((value, copy) => f.store(cell, written, extract(value, 0), copy * cellBytes[cell]));
       });
     });
   }

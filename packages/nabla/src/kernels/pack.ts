@@ -63,7 +63,7 @@ function copyLanes({ f, precision: { cell, lanes }, width, padded, from, to, kc,
       rows.forEach((row, step) => {
         // Zeros first: they may cover the row's last lanes.
         for (const lane of zeros) f.store(cell, get(written), constant(cell, 0, lanes), (step * padded + lane) * bytes);
-        vectors.forEach((lane, index) => f.store(cell, get(written), row[index]!, (step * padded + lane) * bytes));
+        f.storeVectors(cell, get(written), row, (index) => (step * padded + vectors[index]!) * bytes);
         for (const lane of scalars) f.store(cell, get(written), load(cell, get(sources[step]!), lane * bytes), (step * padded + lane) * bytes);
       });
       for (const row of sources) f.set(row, add(get(row), width * bytes));
@@ -115,7 +115,7 @@ function transposeStrip({ f, precision, width, padded, from, to, kc, laneStride 
         return transpose(f, rows);
       });
       for (let step = 0; step < lanes; step++) {
-        columns.forEach((column, group) => f.store(cell, get(target), column[step]!, (step * padded + group * lanes) * bytes));
+        f.storeVectors(cell, get(target), columns.map((column) => column[step]!), (group) => (step * padded + group * lanes) * bytes);
       }
       for (const source of sources) f.set(source, add(get(source), lanes * bytes));
       f.set(target, add(get(target), lanes * padded * bytes));

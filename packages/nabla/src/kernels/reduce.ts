@@ -290,7 +290,7 @@ class RowReduction extends ReductionGenerator {
     if (!this.throughMemory || reduction.op === "argmax") return running.map(stateOf);
     const cell = reduction.kind satisfies Cell;
     const bytes = cellBytes[cell] * this.plan.lanes;
-    running.forEach((local, copy) => f.store(cell, scratch, stateOf(local)[0]!, copy * bytes));
+    f.storeVectors(cell, scratch, running.map((local) => stateOf(local)[0]!), (copy) => copy * bytes);
     return running.map((_, copy) => [f.let("chain", load(cell, scratch, copy * bytes, this.plan.lanes))]);
   }
 }
