@@ -16,6 +16,8 @@ import type { Emit, Storage, StudyStore } from "./storage.ts";
 
 /** Reports and attributes reach the database after at most this many milliseconds. */
 const WRITE_DELAY = 500;
+/** Milliseconds that a store tries to reach a database that went away. */
+const PATIENCE = 600_000;
 
 /** A connection to a database that holds Optuna's tables. */
 export interface SqlConnection {
@@ -31,6 +33,8 @@ export interface SqlConnection {
   begin(study: number | null, durable: boolean): Promise<void>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
+  /** Whether this error means that the connection is gone, and another one may do. */
+  lost(error: unknown): boolean;
   /** Whether another connection may have written since the last call. */
   changed(): Promise<boolean>;
   /** Of these waiting trials (row ids), those that another process is taking at this moment. */
@@ -44,6 +48,8 @@ export interface SqlConnection {
 
 export interface OptunaStorageOptions {
   readonly address: string;
+  /** The address as messages show it: without a password. */
+  readonly shown: string;
   readonly connect: () => Promise<SqlConnection>;
   /** Seconds until an unrenewed lease ends. */
   readonly lease: number;
@@ -55,7 +61,7 @@ export class OptunaStorage implements Storage {
   private readonly connection: SqlConnection;
 
   private constructor(options: OptunaStorageOptions, connection: SqlConnection) {
-    this.address = options.address;
+    this.address = options.shown;
     this.options = options;
     this.connection = connection;
   }
@@ -65,7 +71,7 @@ export class OptunaStorage implements Storage {
     const connection = await options.connect();
     try {
       await connection.begin(null, true);
-      await prepareTables(connection, options.address);
+      await prepareTables(connection, options.shown);
       await connection.commit();
     } catch (error) {
       await connection.rollback().catch(() => undefined);
@@ -161,15 +167,22 @@ async function prepareTables(connection: SqlConnection, address: string): Promis
   for (const sql of createSideTables(connection.dialect)) await connection.all(sql);
 }
 
+/** An event that waits to be written, and the fence of its trial when it happened; −1 without a trial. */
+interface Pending { readonly event: StudyEvent; readonly fence: number }
+
+/** Carries what a change threw past the handling of the database's own errors. */
+class ChangeFailed extends Error {}
+
 class OptunaStore implements StudyStore {
-  readonly state: StudyState = new StudyState();
+  /** Replaced when the connection was lost: what of the last transaction arrived is known from the database alone. */
+  state: StudyState = new StudyState();
   readonly shared = true;
-  private readonly connection: SqlConnection;
+  private connection: SqlConnection;
   private readonly study: number;
   private readonly options: OptunaStorageOptions;
   private readonly distributionText = new Map<string, { readonly distribution: Distribution; readonly text: string }>();
   /** Appended events with the fence their trial had. */
-  private pending: { readonly event: StudyEvent; readonly fence: number }[] = [];
+  private pending: Pending[] = [];
   private turn: Promise<unknown> = Promise.resolve();
   private utc = true;
   /** Trials with an id above this have not been read. */
@@ -178,6 +191,8 @@ class OptunaStore implements StudyStore {
   private lateSeen = 0;
   private heartbeat: Worker | null = null;
   private broken: StorageError | null = null;
+  /** Whether the connection is lost. */
+  private away = false;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private fresh = true;
   /** Whether something is committed that may not have reached the disk. */
@@ -190,23 +205,7 @@ class OptunaStore implements StudyStore {
   }
 
   async open(): Promise<void> {
-    const { connection, study, state } = this;
-    const [row] = await connection.all<{ study_name: string }>("SELECT study_name FROM studies WHERE study_id = ?", [study]);
-    if (row === undefined) throw new StudyError(`${this.options.address}: the study was removed meanwhile.`);
-    const directions = await connection.all<{ direction: string }>("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", [study]);
-    const attributes = new Map((await this.studyRows("system")).map(({ key, value_json }) => [key, parseJson(value_json)]));
-    const [version] = await connection.all<{ library_version: string }>("SELECT library_version FROM version_info");
-    this.utc = Number.parseInt(version?.library_version ?? "5", 10) >= 5;
-    const names = attributes.get("study:metric_names");
-    const seed = attributes.get("nabla:seed");
-    state.apply({
-      type: "create", name: row.study_name,
-      directions: directions.map(({ direction }): Direction => (direction === "MAXIMIZE" ? "maximize" : "minimize")),
-      metricNames: Array.isArray(names) && names.length === directions.length ? names.map(String) : defaultMetricNames(directions.length),
-      seed: typeof seed === "number" ? seed : study,
-      noisy: attributes.get("nabla:noisy") === true,
-    });
-    await this.transact(false, () => undefined);
+    await this.exclusively(() => this.persistently(() => this.load()));
   }
 
   refresh(): Promise<void> {
@@ -214,24 +213,21 @@ class OptunaStore implements StudyStore {
   }
 
   transact<R>(durable: boolean, change: (emit: Emit) => R): Promise<R> {
-    return this.exclusively(async () => {
-      if (this.broken !== null) throw this.broken;
-      const { connection, state } = this;
+    return this.exclusively(() => this.persistently(async () => {
+      const { connection } = this;
+      let outcome: { readonly result: R } | { readonly failure: unknown };
       await connection.begin(this.study, durable);
-      let failure: unknown = null;
-      let result: R | undefined;
-      const events: StudyEvent[] = [];
       try {
-        await this.read();
-        events.push(...this.pending.filter(({ event, fence }) => fence < 0 || (("trial" in event) && event.trial !== null && state.fence(event.trial) === fence)).map(({ event }) => event));
-        this.pending = [];
+        await this.read(this.state);
+        const sent = this.pending.length;
+        const events = this.pending.filter((pending) => this.mayWrite(pending, this.state)).map(({ event }) => event);
         try {
-          result = change((event) => {
-            state.apply(event);
+          outcome = { result: change((event) => {
+            this.state.apply(event);
             events.push(event);
-          });
-        } catch (error) {
-          failure = error ?? new Error("failed");
+          }) };
+        } catch (failure) {
+          outcome = { failure };
         }
         for (const event of events) await this.write(event);
         if (events.length > 0) await connection.notify(this.study);
@@ -239,14 +235,14 @@ class OptunaStore implements StudyStore {
         else if (durable && this.unsynced) await connection.all("UPDATE studies SET study_name = study_name WHERE study_id = ?", [this.study]);
         await connection.commit();
         this.unsynced = !durable && (this.unsynced || events.length > 0);
+        this.pending.splice(0, sent);
       } catch (error) {
         await connection.rollback().catch(() => undefined);
-        this.broken = new StorageError(`${this.options.address} failed (${(error as Error).message}); what was confirmed is safe. Load the study again; trials in progress return to the queue when their leases end.`, { cause: error });
-        throw error instanceof StorageCorruptError ? error : this.broken;
+        throw error;
       }
-      if (failure !== null) throw failure as Error;
-      return result as R;
-    });
+      if ("failure" in outcome) throw new ChangeFailed("", { cause: outcome.failure });
+      return outcome.result;
+    }));
   }
 
   append(event: StudyEvent): void {
@@ -263,15 +259,15 @@ class OptunaStore implements StudyStore {
   }
 
   async expired(): Promise<readonly number[]> {
-    return this.exclusively(async () => {
+    return this.exclusively(() => this.persistently(async () => {
       const rows = await this.connection.all<{ number: number }>(
         `SELECT number FROM trials JOIN hpo_lease ON hpo_lease.trial_id = trials.trial_id WHERE study_id = ? AND state = 'RUNNING' AND expires < ${this.connection.now}`, [this.study]);
       return rows.map((row) => row.number).filter((trial) => trial < this.state.length);
-    });
+    }));
   }
 
   async wait(milliseconds: number): Promise<void> {
-    await this.connection.wait(this.study, milliseconds);
+    await this.connection.wait(this.study, milliseconds).catch(() => undefined);
     await this.refresh();
   }
 
@@ -290,6 +286,76 @@ class OptunaStore implements StudyStore {
     const mine = this.turn.then(work);
     this.turn = mine.catch(() => undefined);
     return mine;
+  }
+
+  /** Does `work` again over a new connection when the one it had is lost; any other error leaves the store broken. */
+  private async persistently<R>(work: () => Promise<R>): Promise<R> {
+    const end = performance.now() + PATIENCE;
+    for (let pause = 50; ; pause = Math.min(2 * pause, 5000)) {
+      if (this.broken !== null) throw this.broken;
+      try {
+        if (this.away) await this.reconnect();
+        return await work();
+      } catch (error) {
+        if (error instanceof ChangeFailed) throw error.cause;
+        if (error instanceof StorageCorruptError || error instanceof StudyError) throw error;
+        if (performance.now() < end && (this.away || this.connection.lost(error))) {
+          if (!this.away) process.emitWarning(`${this.options.shown} went away (${(error as Error).message}); trying to reach it again.`);
+          this.away = true;
+          await new Promise((resolve) => setTimeout(resolve, pause));
+          continue;
+        }
+        this.broken = new StorageError(`${this.options.shown} failed (${(error as Error).message}); what was confirmed is safe. Load the study again; trials in progress return to the queue when their leases end.`, { cause: error });
+        throw this.broken;
+      }
+    }
+  }
+
+  private async reconnect(): Promise<void> {
+    await this.connection.close().catch(() => undefined);
+    this.connection = await this.options.connect();
+    await this.load();
+    this.away = false;
+  }
+
+  /** Reads the study into a new state; what is pending goes on top of it as far as the trials are still held. */
+  private async load(): Promise<void> {
+    const { connection, study, options } = this;
+    const state = new StudyState();
+    state.space = this.state.space;
+    await connection.begin(study, false);
+    const [row] = await connection.all<{ study_name: string }>("SELECT study_name FROM studies WHERE study_id = ?", [study]);
+    if (row === undefined) throw new StudyError(`${options.shown}: the study was removed meanwhile.`);
+    const directions = await connection.all<{ direction: string }>("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", [study]);
+    const attributes = new Map((await this.studyRows("system")).map(({ key, value_json }) => [key, parseJson(value_json)]));
+    const [version] = await connection.all<{ library_version: string }>("SELECT library_version FROM version_info");
+    this.utc = Number.parseInt(version?.library_version ?? "5", 10) >= 5;
+    const names = attributes.get("study:metric_names");
+    const seed = attributes.get("nabla:seed");
+    state.apply({
+      type: "create", name: row.study_name,
+      directions: directions.map(({ direction }): Direction => (direction === "MAXIMIZE" ? "maximize" : "minimize")),
+      metricNames: Array.isArray(names) && names.length === directions.length ? names.map(String) : defaultMetricNames(directions.length),
+      seed: typeof seed === "number" ? seed : study,
+      noisy: attributes.get("nabla:noisy") === true,
+    });
+    this.fresh = true;
+    this.newest = 0;
+    this.idOf = [];
+    this.lateSeen = 0;
+    await this.read(state);
+    await connection.commit();
+    this.state = state;
+    this.pending = this.pending.filter((pending) => {
+      if (!this.mayWrite(pending, state)) return false;
+      state.apply(pending.event);
+      return true;
+    });
+  }
+
+  /** Whether the trial of an event is still held under the fence it had. */
+  private mayWrite({ event, fence }: Pending, state: StudyState): boolean {
+    return fence < 0 || ("trial" in event && event.trial !== null && event.trial < state.length && state.fence(event.trial) === fence);
   }
 
   private async write(event: StudyEvent): Promise<void> {
@@ -313,8 +379,8 @@ class OptunaStore implements StudyStore {
   }
 
   /** Brings the state up to the database, inside a transaction. */
-  private async read(): Promise<void> {
-    const { connection, state, study } = this;
+  private async read(state: StudyState): Promise<void> {
+    const { connection, study } = this;
     const changed = await connection.changed();
     if (!changed && !this.fresh) return;
     const emit = (event: StudyEvent): void => { state.apply(event); };
@@ -329,7 +395,7 @@ class OptunaStore implements StudyStore {
     const open = [...state.running, ...state.waiting, ...state.paused].map((trial) => this.idOf[trial]).filter((id) => id !== undefined && id <= this.newest);
     const trials = [...news];
     for (const ids of chunks(open)) trials.push(...(await connection.all<TrialRow>(`SELECT ${columns} FROM trials WHERE trial_id IN (${ids.join(",")})`)));
-    if (trials.length > 0) await this.readTrialRows(trials, emit);
+    if (trials.length > 0) await this.readTrialRows(trials, { state, emit });
     readNotes(system, new Map(news.map((row) => [row.trial_id, row.number])), { state, emit });
     this.newest = news.at(-1)?.trial_id ?? this.newest;
     const late = await connection.all<{ late_result_id: number; result_json: string }>(
@@ -342,8 +408,8 @@ class OptunaStore implements StudyStore {
     this.fresh = false;
   }
 
-  private async readTrialRows(trials: readonly TrialRow[], emit: (event: StudyEvent) => void): Promise<void> {
-    const { connection, state, utc, distributionText } = this;
+  private async readTrialRows(trials: readonly TrialRow[], { state, emit }: { readonly state: StudyState; readonly emit: Emit }): Promise<void> {
+    const { connection, utc, distributionText } = this;
     const ids = trials.map((row) => row.trial_id);
     const all = async <R extends object>(columns: string, table: string): Promise<R[]> => {
       const rows: R[] = [];

@@ -7,6 +7,8 @@ import type { Storage } from "./storage.ts";
 
 /** Seconds until an unrenewed lease ends. */
 const LEASE = 30;
+/** Milliseconds after which a server that does not answer, or a client that leaves a transaction open, is taken for gone. */
+const SILENCE = 60_000;
 /** Any fixed number: the advisory lock under which tables are made and studies created. */
 const DATABASE_LOCK = 7_226_001;
 
@@ -15,14 +17,22 @@ interface PgClient {
   connect(): Promise<void>;
   query(sql: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly object[] }>;
   on(event: "notification", listener: (message: { readonly channel: string }) => void): void;
-  on(event: "error", listener: (error: Error) => void): void;
+  on(event: "error" | "end", listener: () => void): void;
   end(): Promise<void>;
 }
-interface PgModule { readonly Client: new (options: { readonly connectionString: string; readonly types: { getTypeParser(oid: number): (text: string) => unknown } }) => PgClient }
+interface PgOptions {
+  readonly connectionString: string;
+  readonly types: { getTypeParser(oid: number): (text: string) => unknown };
+  readonly keepAlive: boolean;
+  readonly connectionTimeoutMillis: number;
+  readonly query_timeout: number;
+  readonly idle_in_transaction_session_timeout: number;
+}
+interface PgModule { readonly Client: new (options: PgOptions) => PgClient }
 
 /** Opens a database in Optuna's schema, making the tables when there are none. */
 export function openPostgres(url: string, lease: number = LEASE): Promise<Storage> {
-  return OptunaStorage.open({ address: url, lease, connect: () => connectPostgres(url) });
+  return OptunaStorage.open({ address: url, shown: withoutPassword(url), lease, connect: () => connectPostgres(url) });
 }
 
 /** A connection for one user of the database. */
@@ -30,13 +40,17 @@ export async function connectPostgres(url: string): Promise<SqlConnection> {
   const { Client } = await loadPg();
   // Numbers as numbers, times as the text they are: `pg` would read naive times as local.
   const numeric = new Set([20, 21, 23, 700, 701, 1700]);
-  const client = new Client({ connectionString: url, types: { getTypeParser: (oid) => (numeric.has(oid) ? Number : (text: string) => text) } });
+  const client = new Client({
+    connectionString: url, types: { getTypeParser: (oid) => (numeric.has(oid) ? Number : (text: string) => text) },
+    keepAlive: true, connectionTimeoutMillis: SILENCE, query_timeout: SILENCE, idle_in_transaction_session_timeout: SILENCE,
+  });
+  const connection = new PostgresConnection(client);
   try {
     await client.connect();
   } catch (error) {
     throw new StorageError(`cannot connect to ${withoutPassword(url)} (${(error as Error).message}); check the address, the user and that the server runs.`, { cause: error });
   }
-  return new PostgresConnection(client);
+  return connection;
 }
 
 async function loadPg(): Promise<PgModule> {
@@ -55,12 +69,15 @@ class PostgresConnection implements SqlConnection {
   readonly now = "extract(epoch from clock_timestamp())";
   private readonly client: PgClient;
   private listening = false;
+  private gone = false;
   private wake: (() => void) | null = null;
 
   constructor(client: PgClient) {
     this.client = client;
     client.on("notification", () => { this.wake?.(); });
-    client.on("error", () => undefined); // the next query reports a lost connection
+    // Without a listener it would end the process.
+    client.on("error", () => { this.gone = true; });
+    client.on("end", () => { this.gone = true; });
   }
 
   async all<R extends object>(sql: string, values: readonly SqlValue[] = []): Promise<R[]> {
@@ -82,6 +99,12 @@ class PostgresConnection implements SqlConnection {
 
   async rollback(): Promise<void> {
     await this.client.query("ROLLBACK");
+  }
+
+  /** Class 08 is connection exceptions, 57P0x a server that shuts down or ended the session; the timeout is `pg`'s own. */
+  lost(error: unknown): boolean {
+    const { code = "", message } = error as { readonly code?: string; readonly message: string };
+    return this.gone || /^(?:08|57P0|25P03)/.test(code) || message === "Query read timeout";
   }
 
   changed(): Promise<boolean> {

@@ -17,7 +17,7 @@ const BUSY = 5;
 export function openSqlite(path: string, lease: number = LEASE): Promise<Storage> {
   if (path === "") return Promise.reject(new StorageError("sqlite: needs a file, e.g. sqlite:study.db."));
   if (path === ":memory:") return Promise.reject(new StorageError("sqlite::memory: cannot be shared between connections; use memory: or a file."));
-  return OptunaStorage.open({ address: `sqlite:${path}`, lease, connect: async () => new SqliteConnection(path) });
+  return OptunaStorage.open({ address: `sqlite:${path}`, shown: `sqlite:${path}`, lease, connect: async () => new SqliteConnection(path) });
 }
 
 export class SqliteConnection implements SqlConnection {
@@ -73,6 +73,11 @@ export class SqliteConnection implements SqlConnection {
 
   async rollback(): Promise<void> {
     if (this.database.isTransaction) await this.all("ROLLBACK");
+  }
+
+  /** A file does not go away. */
+  lost(): boolean {
+    return false;
   }
 
   /** data_version moves exactly when another connection has committed. */

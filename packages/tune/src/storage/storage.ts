@@ -31,7 +31,7 @@ export interface StudyStore {
 
 /** A place where studies are kept. */
 export interface Storage {
-  /** How to name it again, e.g. `sqlite:cnn.db`. */
+  /** Its name in messages, e.g. `sqlite:cnn.db`; without a password. */
   readonly address: string;
   /** Throws StudyError when a study of that name exists. */
   create(event: CreateEvent): Promise<StudyStore>;

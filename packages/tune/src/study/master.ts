@@ -51,12 +51,14 @@ export class Master {
   private retries = 0;
   /** How often a trial whose worker was lost is started again. */
   private restarts = 3;
-  /** When a report last took in what others wrote. */
-  private exchanged = 0;
+  /** When a report last took in what others wrote, by performance.now(). */
+  private exchanged = -Infinity;
   private answeredInARow = 0;
   private probed = false;
   /** What the scheduler said last of each running trial that is to stop. */
   private readonly stopping = new Map<number, Decision>();
+  /** Trials handed out by `next` and not finished. */
+  private readonly held = new Set<number>();
 
   constructor(store: StudyStore, options: MasterOptions) {
     this.store = store;
@@ -70,8 +72,14 @@ export class Master {
 
   /** Claims or creates the next trial to evaluate; null when the budget is spent or nothing is left to propose. */
   async next(owner: string = this.options.owner, fixed: Readonly<Record<string, ParameterValue>> = {}): Promise<TrialInit | null> {
-    const trial = await this.store.transact(false, (emit) => this.choose(emit, owner, fixed));
-    return trial === null ? null : this.init(trial);
+    let chosen: number | null = null;
+    await this.store.transact(false, (emit) => {
+      // Run again: the attempt before went down with its connection.
+      if (chosen !== null) this.held.delete(chosen);
+      chosen = this.unanswered(owner) ?? this.choose(emit, owner, fixed);
+      if (chosen !== null) this.held.add(chosen);
+    });
+    return chosen === null ? null : this.init(chosen);
   }
 
   /** Decides a parameter of a running trial, at once. */
@@ -94,8 +102,8 @@ export class Master {
       return this.decide(trial, step, emit);
     };
     // Of a shared study others' reports are taken in from time to time; a transaction for each would cost a sync.
-    if (this.store.shared && this.options.now() - this.exchanged > EXCHANGE) {
-      this.exchanged = this.options.now();
+    if (this.store.shared && performance.now() - this.exchanged > EXCHANGE) {
+      this.exchanged = performance.now();
       return this.store.transact(false, file);
     }
     return file((event) => { this.store.append(event); });
@@ -116,20 +124,18 @@ export class Master {
   }
 
   /** Takes a result in; durable when the promise resolves. */
-  finish(trial: number, fence: number, outcome: Outcome, owner: string = this.options.owner): Promise<Filed> {
-    return this.store.transact(true, (emit) => {
+  async finish(trial: number, fence: number, outcome: Outcome, owner: string = this.options.owner): Promise<Filed> {
+    const filed = await this.store.transact(true, (emit): Filed => {
       const time = this.options.now();
       if (trial >= this.state.length || fence > this.state.fence(trial)) throw new LeaseError(`${owner} claims lease ${fence} of trial ${trial}, which was never given. Its message is ignored; check that worker.`);
       if (!this.holds(trial, fence)) {
         if (outcome.kind === "lost") return "late";
         const { state, values } = this.settle(trial, outcome);
+        if (this.isRecorded(trial, fence, state, values)) return "finished";
         emit({ type: "late", trial, fence, time, owner, state, values });
         return "late";
       }
-      this.probed = true;
-      this.answeredInARow = outcome.kind === "answered" ? this.answeredInARow + 1 : 0;
       const decision = this.stopping.get(trial);
-      this.stopping.delete(trial);
       if (outcome.kind === "answered") {
         answerFromMemory(this.state, trial, outcome.by, time, emit);
         return "finished";
@@ -144,6 +150,13 @@ export class Master {
       if (decision?.fork !== undefined) this.fork(decision.fork, emit);
       return "finished";
     });
+    if (filed !== "late") {
+      this.probed = true;
+      this.answeredInARow = outcome.kind === "answered" ? this.answeredInARow + 1 : 0;
+      this.stopping.delete(trial);
+      this.held.delete(trial);
+    }
+    return filed;
   }
 
   /** Turns unusable values into a failure. A NaN fails one trial; anything else is a fault of the objective. */
@@ -229,6 +242,19 @@ export class Master {
   private proposing(owner: string, fixed: Readonly<Record<string, ParameterValue>> = {}): NewTrialOptions {
     const { sampler, now } = this.options;
     return { sampler, now, owner, answered: this.state.space === null ? this.answeredInARow : 0, probed: this.probed, fixed: { ...this.options.fixed, ...fixed }, remaining: this.budget - this.state.evaluations };
+  }
+
+  /** A trial that was given to this process over a connection that broke before it could say so. */
+  private unanswered(owner: string): number | null {
+    if (owner === MANUAL) return null;
+    return this.state.running.find((trial) => !this.held.has(trial) && this.state.lease(trial)?.owner === owner) ?? null;
+  }
+
+  /** Whether this very result is in the trial: it was told before, over a connection that broke before it could say so. */
+  private isRecorded(trial: number, fence: number, state: FinishState, values: readonly number[] | null): boolean {
+    const known = this.state;
+    if (known.stateName(trial) !== state || known.fence(trial) !== fence) return false;
+    return known.values.every((column, k) => Object.is(column[trial], values?.[k] ?? Number.NaN));
   }
 
   private choose(emit: Emit, owner: string, fixed: Readonly<Record<string, ParameterValue>>): number | null {

@@ -1,0 +1,18 @@
+// One machine of the tests of a cluster: takes trials from a shared storage until the study has enough.
+// arguments: the storage's address, seconds of a lease, the study, trials in all
+import { RandomSampler } from "../samplers/random.ts";
+import { openPostgres } from "../storage/postgres.ts";
+import { openSqlite } from "../storage/sqlite.ts";
+import { loadStudy } from "../study/study.ts";
+
+const [address = "", lease, name = "", trials] = process.argv.slice(2);
+const storage = await (address.startsWith("sqlite:") ? openSqlite(address.slice("sqlite:".length), Number(lease)) : openPostgres(address, Number(lease)));
+const study = await loadStudy({ storage, name, sampler: new RandomSampler(), pruner: null });
+await study.optimize(async (trial) => {
+  const x = trial.float("x", 0, 1);
+  await trial.report(x, 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return 2 * x;
+}, { trials: Number(trials), workers: 2, restarts: 1000 });
+await study.close();
+await storage.close();
