@@ -1,6 +1,7 @@
 // Forward mode: tangents pushed through the graph beside the values.
-import { type GraphNode, derivationOrder } from "../ops/graph.ts";
+import { type GraphNode, derivationOrder, inSegment } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
+import { NodeCopies, unitOf } from "./segment.ts";
 
 /** Tangents of `outputs` from those of `inputs` (null = zero): the Jacobian-vector product, as nodes; null where it is zero. */
 export function jvp(
@@ -9,12 +10,16 @@ export function jvp(
   tangents: readonly (GraphNode | null)[],
 ): (GraphNode | null)[] {
   const known = new Map<GraphNode, GraphNode | null>(inputs.map((input, index) => [input, tangents[index] ?? null]));
+  const copies = new NodeCopies();
   for (const node of derivationOrder(outputs, new Set(inputs))) {
     if (known.has(node)) continue;
     const incoming = node.inputs.map((input) => known.get(input) ?? null);
     const rule = ruleOf(node).jvp;
     const moves = rule !== "none" && incoming.some((tangent) => tangent !== null);
-    known.set(node, moves ? rule({ inputs: node.inputs, output: node, params: node.params }, incoming) : null);
+    // The tangents of a segment are one again, with values of their own, so that a reverse pass over them keeps nothing inside either.
+    const output = unitOf(node.segment) === undefined ? node : copies.add(node);
+    const context = { inputs: output.inputs, output, params: node.params };
+    known.set(node, moves ? inSegment(copies.segments.copyOf(node.segment), () => rule(context, incoming)) : null);
   }
   return outputs.map((output) => known.get(output) ?? null);
 }

@@ -31,6 +31,31 @@ export class SegmentCopies {
   }
 }
 
+/** Nodes made again, in segments of their own. */
+export class NodeCopies {
+  readonly segments: SegmentCopies = new SegmentCopies();
+  readonly #copies = new Map<GraphNode, GraphNode>();
+
+  /** What stands for `node` in the copies. */
+  of(node: GraphNode): GraphNode {
+    return this.#copies.get(node) ?? node;
+  }
+
+  /** Lets copies made from here on read `stand` where their originals read `node`. */
+  replace(node: GraphNode, stand: GraphNode): void {
+    this.#copies.set(node, stand);
+  }
+
+  /** Makes `node` again, from what stands for its inputs. */
+  add(node: GraphNode): GraphNode {
+    if (node.inputs.length === 0) return node;
+    const inputs = node.inputs.map((input) => this.of(input));
+    const copy = inSegment(this.segments.copyOf(node.segment), () => new GraphNode(node.op, inputs, node.params, node));
+    this.#copies.set(node, copy);
+    return copy;
+  }
+}
+
 /** A segment computed again. */
 export interface Recomputed {
   readonly segment: Segment;
@@ -41,17 +66,16 @@ export interface Recomputed {
 
 /** Computes `outputs` of `segment` again, from what enters it, once `cotangents` are known. */
 export function recompute(segment: Segment, outputs: readonly GraphNode[], cotangents: readonly GraphNode[]): Recomputed {
-  const copies = new SegmentCopies();
+  const copies = new NodeCopies();
   const entering = new Map<GraphNode, GraphNode>();
-  const copied = new Map<GraphNode, GraphNode>();
   const belongs = (node: GraphNode): boolean => unitOf(node.segment) === segment;
   for (const node of boundedOrder(outputs, belongs)) {
-    if (!belongs(node)) entering.set(node, after(node, cotangents));
-    else if (node.inputs.length === 0) copied.set(node, node);
+    if (belongs(node)) copies.add(node);
     else {
-      const inputs = node.inputs.map((input) => copied.get(input) ?? entering.get(input) ?? input);
-      copied.set(node, inSegment(copies.copyOf(node.segment), () => new GraphNode(node.op, inputs, node.params, node)));
+      const stand = after(node, cotangents);
+      entering.set(node, stand);
+      copies.replace(node, stand);
     }
   }
-  return { segment: copies.copyOf(segment)!, outputs: outputs.map((output) => copied.get(output)!), entering };
+  return { segment: copies.segments.copyOf(segment)!, outputs: outputs.map((output) => copies.of(output)), entering };
 }
