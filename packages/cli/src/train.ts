@@ -1,11 +1,11 @@
 // `nabla train mnist`: train, save, and show what the network got right and wrong.
-// Ctrl-C stops after the step under way and saves; a second one ends the process.
-import { access, constants, stat } from "node:fs/promises";
+// Ctrl-C stops after the step under way and saves; a second one ends the process. What is not finished can be resumed.
+import { access, constants, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { io, metrics, nn, optim, random, train as training } from "nabla";
+import { io, optim, random, train as training } from "nabla";
 import { type Digits, mnist } from "nabla/data";
 import { classifier, describeClassifier } from "./classifier.ts";
-import { drawConfusion, drawImage, drawRow, GAP } from "./draw.ts";
+import { drawConfusion, drawDigit, drawRow, GAP, largest } from "./draw.ts";
 
 export interface TrainCommandOptions {
   readonly epochs: number;
@@ -16,6 +16,7 @@ export interface TrainCommandOptions {
   readonly seed: number;
   readonly out: string;
   readonly folder?: string;
+  readonly resume?: boolean;
 }
 
 const CLASSES = 10;
@@ -24,6 +25,8 @@ const MISTAKES_SHOWN = 4;
 /** Trains, saves and reports; returns the exit code. */
 export async function train(options: TrainCommandOptions): Promise<number> {
   await requireWritable(options.out);
+  const checkpoint = checkpointOf(options.out);
+  if (options.resume === true) await requireCheckpoint(checkpoint);
   const { trainSet, testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
   random.seed(options.seed);
   const shape = { hidden: options.hidden, dropout: options.dropout };
@@ -39,16 +42,35 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   };
   process.on("SIGINT", interrupt);
   const run = await training.fit(model, trainSet, {
-    loss: nn.crossEntropy, optimizer: optim.adam({ learningRate: options.learningRate }), epochs: options.epochs, batchSize: options.batchSize,
-    metrics: { accuracy: metrics.accuracy }, validation: testSet, seed: options.seed, signal: interruption.signal,
+    optimizer: optim.adam({ learningRate: options.learningRate }), epochs: options.epochs, batchSize: options.batchSize,
+    validation: testSet, seed: options.seed, signal: interruption.signal, checkpoint, resume: options.resume === true,
   });
   process.off("SIGINT", interrupt);
 
   await io.save(options.out, model, describeClassifier(shape));
   report(testSet, await training.predict(model, testSet));
-  const passes = `${run.history.length} ${run.history.length === 1 ? "epoch" : "epochs"}`;
-  console.log(`\n${run.interrupted ? "Interrupted in" : "Trained"} ${passes}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: nabla predict ${options.out}`);
-  return run.interrupted ? 130 : 0;
+  const finished = run.history.filter(({ interrupted }) => !interrupted).length;
+  if (run.interrupted) {
+    console.log(`\nInterrupted after ${count(finished)} of ${options.epochs}. ${options.out} holds the network as it is; go on with the same command and --resume.`);
+    return 130;
+  }
+  await rm(checkpoint, { force: true });
+  console.log(`\nTrained ${count(finished)}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: npm run nabla -- predict ${options.out}`);
+  return 0;
+}
+
+function count(epochs: number): string {
+  return `${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
+}
+
+/** Beside the model: where training is, until it is finished. */
+function checkpointOf(out: string): string {
+  return `${out.replace(/\.safetensors$/, "")}.checkpoint.safetensors`;
+}
+
+async function requireCheckpoint(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) return;
+  throw new io.FileError(`There is nothing to resume: "${path}" is not there.`, "It is kept while a training is not finished; leave out --resume, or pass the --out of the one that was interrupted.");
 }
 
 /** A long training must not end with a model that cannot be saved. */
@@ -76,19 +98,6 @@ function report(set: Digits, { values, width }: { readonly values: Float32Array;
   // As many as fit side by side.
   const pixels = set.columns.images.shape[1]!;
   const fitting = Math.max(1, Math.floor(((process.stdout.columns || 120) + GAP) / (pixels + GAP)));
-  const shown = mistakes.slice(0, Math.min(MISTAKES_SHOWN, fitting)).map(({ row, truth, said }) => ({ caption: `#${row}: a ${truth}, said ${said}`, lines: digitLines(set, row) }));
+  const shown = mistakes.slice(0, Math.min(MISTAKES_SHOWN, fitting)).map(({ row, truth, said }) => ({ caption: `#${row}: a ${truth}, said ${said}`, lines: drawDigit(set.columns.images, row) }));
   if (shown.length > 0) console.log(`\nSome mistakes:\n${drawRow(shown, pixels)}`);
-}
-
-export function largest(scores: Float32Array): number {
-  let best = 0;
-  for (let index = 1; index < scores.length; index++) if (scores[index]! > scores[best]!) best = index;
-  return best;
-}
-
-/** The lines that draw one digit of a set. */
-export function digitLines(set: Digits, row: number): string[] {
-  const [height, width] = set.columns.images.shape as [number, number];
-  const { data } = set.columns.images;
-  return drawImage(Uint8Array.from(data.subarray(row * height * width, (row + 1) * height * width)), height, width, process.stdout.hasColors?.(256) ?? false);
 }
