@@ -49,7 +49,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     readonly module: WebAssembly.Module;
     readonly run: Run;
     sent: boolean;
-  repeated: boolean;
+    repeated: boolean;
   }
   const page = 65_536;
   const fail = (failure: Failure["failure"], message: string): never => {
