@@ -32,6 +32,7 @@ export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, type Ten
 export type { Operand } from "./tensor/arithmetic.ts";
 export type { CloseOptions } from "./tensor/comparison.ts";
 export type { Axes, ReduceOptions } from "./tensor/reduction.ts";
+export { einsum } from "./tensor/einsum.ts";
 export { concat, stack, Tensor } from "./tensor/tensor.ts";
 export { Variable, type VariableOptions } from "./tensor/variable.ts";
 export type { SliceRange } from "./tensor/movement.ts";
