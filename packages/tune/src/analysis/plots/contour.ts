@@ -3,7 +3,7 @@ import { ValueError } from "../../study/errors.ts";
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { ramp } from "./colours.ts";
-import { numericScale, parameterScale, shortNumber } from "./scale.ts";
+import { numericScale, parameterScale, shortNumber, type Scale } from "./scale.ts";
 import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { element, mark, number } from "./svg.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
@@ -34,11 +34,7 @@ export function plotContour(study: StudyResults, options: ContourPlotOptions): s
   const [xAxis, yAxis] = [parameterScale(trials, xName), parameterScale(trials, yName)];
   const values = rows.map((row) => row.values[objective]!);
   const height = numericScale(values, log, { tight: true });
-  const surface = smoothSurface(
-    rows.map(({ trial }, i) => ({ x: xAxis.scale.place(xAxis.value(trial)), y: yAxis.scale.place(yAxis.value(trial)), value: height.place(values[i]!) })),
-    NODES.columns,
-    NODES.rows,
-  );
+  const points = rows.map(({ trial }, i) => ({ x: xAxis.scale.place(xAxis.value(trial)), y: yAxis.scale.place(yAxis.value(trial)), value: height.place(values[i]!) }));
   const maximise = results.directions[objective] === "maximize";
   const band = (place: number): string => {
     const k = Math.min(BANDS - 1, Math.max(0, Math.floor(place * BANDS)));
@@ -53,19 +49,41 @@ export function plotContour(study: StudyResults, options: ContourPlotOptions): s
       ...size,
     },
     ({ x, y, box }) => {
-      const px = ([a, b]: [number, number]): string => `${number(box.left + a * box.width)} ${number(box.top + (1 - b) * box.height)}`;
-      const layers = Array.from({ length: BANDS - 1 }, (_, k) =>
-        element("path", {
-          d: regionsAbove(surface, (k + 1) / BANDS).map((polygon) => `M${polygon.map(px).join("L")}Z`).join(""),
-          fill: band((k + 1.5) / BANDS),
-        }),
-      );
+      // Between categories there is nothing: each has a strip of its own, smoothed along the other axis only.
+      const fields = strips(xAxis.scale).flatMap((across) => strips(yAxis.scale).flatMap((up) => {
+        const within = points.filter((point) => contains(across, point.x) && contains(up, point.y));
+        if (within.length === 0) return [];
+        const surface = smoothSurface(
+          within.map((point) => ({ x: across.alone ? point.x : 0, y: up.alone ? point.y : 0, value: point.value })),
+          across.alone ? NODES.columns : 1, up.alone ? NODES.rows : 1,
+        );
+        const at = ([a, b]: readonly [number, number]): readonly [number, number] => [box.left + (across.low + a * (across.high - across.low)) * box.width, box.top + (1 - up.low - b * (up.high - up.low)) * box.height];
+        const [left, top] = at([0, 1]), [right, bottom] = at([1, 0]);
+        return [
+          element("rect", { x: left, y: top, width: right - left, height: bottom - top, fill: band(0) }),
+          ...Array.from({ length: BANDS - 1 }, (_, k) => element("path", {
+            d: regionsAbove(surface, (k + 1) / BANDS).map((polygon) => `M${polygon.map((corner) => at(corner).map(number).join(" ")).join("L")}Z`).join(""),
+            fill: band((k + 1.5) / BANDS),
+          })),
+        ];
+      }));
       return [
-        element("rect", { x: box.left, y: box.top, width: box.width, height: box.height, fill: band(0) }),
-        ...layers,
+        ...fields,
         ...rows.map(({ trial }, i) =>
           mark(x(xAxis.value(trial)), y(yAxis.value(trial)), "#ffffff", `trial ${trial.number}: ${shortNumber(values[i]!)}`, { r: 2.6, stroke: "#222222", "stroke-width": 0.8 })),
       ];
     },
   );
+}
+
+/** A part of an axis: all of it, `alone`, or the place of one category. */
+interface Strip { readonly low: number; readonly high: number; readonly alone: boolean }
+
+function strips(scale: Scale): Strip[] {
+  if (scale.kind !== "categories") return [{ low: 0, high: 1, alone: true }];
+  return scale.ticks.map((_, c) => ({ low: c / scale.ticks.length, high: (c + 1) / scale.ticks.length, alone: false }));
+}
+
+function contains({ low, high, alone }: Strip, place: number): boolean {
+  return alone || (place >= low && place < high);
 }

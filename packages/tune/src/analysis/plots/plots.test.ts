@@ -192,3 +192,15 @@ test("parameters of several values get an axis per part", () => {
   expectWellFormed(plotSlice(wide));
   expectWellFormed(plotParallelCoordinates(wide));
 });
+
+test("a contour has a strip for each category, and none for one without trials", () => {
+  const kind = categoricalDistribution(["a", "b", "c"]), x = floatDistribution(0, 1);
+  const trials = Array.from({ length: 12 }, (_, i) => trialOf(i, { params: { x: i / 11, kind: i % 2 === 0 ? "a" : "c" }, distributions: { x, kind }, values: [i % 2] }));
+  const svg = plotContour(studyOf(trials), { x: "x", y: "kind" });
+  expectWellFormed(svg);
+  // Strip "a" holds 0 everywhere and strip "c" 1: two grounds, and one strip covered to the highest level.
+  const ground = /<rect [^>]*fill="(#[0-9a-f]+)"[^>]*\/>/g;
+  const strips = [...svg.matchAll(ground)].filter(([rect]) => !rect.includes("#ffffff") && /height="1[0-9.]+"/.test(rect));
+  expect(strips.length).toBe(2);
+  expect(smoothSurface([{ x: 0.2, y: 0, value: 1 }, { x: 0.8, y: 0, value: 3 }], 5, 1).rows).toBe(2);
+});

@@ -4,7 +4,7 @@
 export interface Surface {
   readonly columns: number;
   readonly rows: number;
-  /** Row-major node values; node (i, j) stands at (i / (columns − 1), j / (rows − 1)). */
+  /** Row-major node values; node (i, j) stands at (i / (columns − 1), j / (rows − 1)). At least two by two. */
   readonly values: Float64Array;
 }
 
@@ -17,7 +17,7 @@ export interface ScatteredPoint {
 /** More would blur fine structure that so many points can show. */
 const MOST_NEIGHBOURS = 200;
 
-/** Local linear regression with tricube weights of the nearest points (Cleveland 1979), at every node. */
+/** Local linear regression with tricube weights of the nearest points (Cleveland 1979), at every node; with one column or row, constant across. */
 export function smoothSurface(points: readonly ScatteredPoint[], columns: number, rows: number): Surface {
   const values = new Float64Array(columns * rows);
   const neighbours = Math.min(points.length, MOST_NEIGHBOURS, Math.max(8, Math.ceil(points.length / 8)));
@@ -25,13 +25,14 @@ export function smoothSurface(points: readonly ScatteredPoint[], columns: number
   const selected = new Float64Array(points.length);
   for (let j = 0; j < rows; j++)
     for (let i = 0; i < columns; i++) {
-      const [x, y] = [i / (columns - 1), j / (rows - 1)];
+      const [x, y] = [columns === 1 ? 0 : i / (columns - 1), rows === 1 ? 0 : j / (rows - 1)];
       for (const [k, point] of points.entries()) squared[k] = (point.x - x) ** 2 + (point.y - y) ** 2;
       selected.set(squared);
       const reach = 1.1 * Math.sqrt(select(selected, neighbours - 1)) + 1e-9;
       values[j * columns + i] = localLinear(points, squared, x, y, reach);
     }
-  return { columns, rows, values };
+  const wide = Math.max(2, columns), high = Math.max(2, rows);
+  return { columns: wide, rows: high, values: Float64Array.from({ length: wide * high }, (_, node) => values[Math.min(rows - 1, Math.floor(node / wide)) * columns + Math.min(columns - 1, node % wide)]!) };
 }
 
 /** The k-th smallest value, from 0; reorders `values` (Hoare 1961). */
