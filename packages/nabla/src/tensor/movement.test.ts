@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import { arange, tensor, zeros } from "./creation.ts";
-import { concat, stack } from "./tensor.ts";
+import { concat, stack, type Tensor } from "./tensor.ts";
+
+const values = (t: Tensor): number[] => [...t.dataSync()];
 
 onEveryDevice("movement", () => {
   test("reshape infers one size", () => {
@@ -83,6 +85,20 @@ onEveryDevice("movement", () => {
     expect(x.roll(-4, 0).toArray()).toEqual(x.toArray());
     expect(x.roll(-1, 0).toArray()).toEqual([[3, 4, 5], [0, 1, 2]]);
     expect(() => x.roll(0.5)).toThrow(ValueError);
+  });
+
+  test("diagonals of oblong matrices, near and far from the main one", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 4 }), fc.integer({ min: -6, max: 6 }), (rows, columns, offset) => {
+        const x = arange(2 * rows * columns).reshape([2, rows, columns]);
+        const expected = [0, 1].map((matrix) => Array.from({ length: rows }, (_, row) => row)
+          .filter((row) => row + offset >= 0 && row + offset < columns).map((row) => (matrix * rows + row) * columns + row + offset));
+        expect(x.diagonal(offset).shape).toEqual([2, expected[0]!.length]);
+        expect(values(x.diagonal(offset))).toEqual(expected.flat());
+      }),
+      { numRuns: 40 },
+    );
+    expect(() => zeros([3]).diagonal()).toThrow(/diagonal: \[3\] is no matrix/);
   });
 
   test("joining says which axis does not fit", () => {

@@ -170,6 +170,18 @@ export function stack(nodes: readonly GraphNode[], axis: number): GraphNode {
   return concat(nodes.map((node) => expandDims(node, at)), at);
 }
 
+/** x[…, i, i + offset]: in a flattened matrix every (columns + 1)-th element. */
+function diagonal(x: GraphNode, offset: number): GraphNode {
+  if (x.shape.length < 2) throw new ShapeError(`diagonal: ${formatShape(x.shape)} is no matrix.`, "Pass a tensor of rank 2 or more.");
+  if (!Number.isInteger(offset)) throw new ValueError(`diagonal: an offset of ${offset}.`, "Use an integer.");
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const length = Math.max(0, Math.min(rows + Math.min(offset, 0), columns - Math.max(offset, 0)));
+  const first = length === 0 ? 0 : offset < 0 ? -offset * columns : offset;
+  const end = length === 0 ? 0 : first + (length - 1) * (columns + 1) + 1;
+  const batch = x.shape.slice(0, -2);
+  return slice(reshape(x, [...batch, rows * columns]), [...batch.map(() => null), [first, end, columns + 1]]);
+}
+
 /** `parts` of one size, or of the sizes given. */
 function split(x: GraphNode, parts: number | readonly number[], axis: number): GraphNode[] {
   const at = normaliseAxis("split", axis, x.shape.length);
@@ -316,6 +328,16 @@ export abstract class MovementMethods extends Value {
    */
   split(parts: number | readonly number[], axis = 0): Tensor[] {
     return split(this.node, parts, axis).map((part) => this.result(part));
+  }
+
+  /**
+   * The diagonal of each matrix, `offset` (default 0) above the main one.
+   *
+   * @example
+   * arange(9).reshape([3, 3]).diagonal(1).toArray(); // [1, 5]
+   */
+  diagonal(offset = 0): Tensor {
+    return this.result(diagonal(this.node, offset));
   }
 
   /**

@@ -69,6 +69,15 @@ onEveryDevice("reduction", () => {
     expect([zeros([0]).any().item(), zeros([0]).all().item()]).toEqual([0, 1]);
   });
 
+  test("products, whose derivatives bear zeros", () => {
+    const x = tensor([[2, 3, 5, 7, 11], [1, 0, 4, 1, 2]], { dtype: "float64" });
+    expect(x.prod(1).toArray()).toEqual([2310, 0]);
+    expect(x.prod([0, 1], { keepDims: true }).toArray()).toEqual([[0]]);
+    expect(tensor([200, 3], { dtype: "uint8" }).prod().item()).toBe(600);
+    expect([zeros([0]).prod().item(), zeros([2, 0]).prod(1).toArray()]).toEqual([1, [1, 1]]);
+    expect(grad((y: Tensor) => y.prod(1).sum())(x).toArray()).toEqual([[1155, 770, 462, 330, 210], [0, 8, 0, 0, 0]]);
+  });
+
   test("running sums", () => {
     const x = arange(1001, undefined, 1, "float64").reshape([7, 143]).sin();
     const rows = x.toArray() as number[][];

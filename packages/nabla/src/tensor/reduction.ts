@@ -139,6 +139,26 @@ function norm(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
   return where(positive, ops.sqrt(where(positive, total, 1)), 0);
 }
 
+/** Products in pairs, so a derivative never divides by a zero; of nothing 1. */
+function prod(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  const resolved = resolve("prod", axes, x.shape.length);
+  const wide = x.dtype === "bool" || x.dtype === "uint8" ? cast(x, "int32") : x;
+  const product = resolved.reduce(prodAlong, wide);
+  return keepDims ? product : reshape(product, x.shape.filter((_, axis) => !resolved.includes(axis)));
+}
+
+/** The axis keeps size 1. */
+function prodAlong(x: GraphNode, axis: number): GraphNode {
+  const extent = x.shape[axis]!;
+  const none = x.shape.map(() => 0);
+  if (extent === 0) return ops.scalarLike(1, { shape: x.shape.with(axis, 1), dtype: x.dtype });
+  if (extent === 1) return x;
+  const half = Math.ceil(extent / 2);
+  const even = extent % 2 === 0 ? x : ops.pad(x, none, none.with(axis, 1), 1);
+  const [first, second] = [ops.slice(even, none, x.shape.with(axis, half)), ops.slice(even, none.with(axis, half), even.shape)];
+  return prodAlong(ops.mul(first, second), axis);
+}
+
 /** Running sums: after step i an entry holds the sum of the last 2^i (Hillis and Steele, "Data parallel algorithms", 1986). */
 function cumsum(x: GraphNode, axis: number): GraphNode {
   const at = normaliseAxis("cumsum", axis, x.shape.length);
@@ -162,6 +182,16 @@ export abstract class ReductionMethods extends ComparisonMethods {
    */
   sum(axes?: Axes, options: ReduceOptions = {}): Tensor {
     return this.result(sum(this.node, axes, options.keepDims ?? false));
+  }
+
+  /**
+   * Product over `axes` (default all); bool and uint8 multiply in int32.
+   *
+   * @example
+   * tensor([[1, 2], [3, 4]]).prod(1).toArray(); // [2, 12]
+   */
+  prod(axes?: Axes, options: ReduceOptions = {}): Tensor {
+    return this.result(prod(this.node, axes, options.keepDims ?? false));
   }
 
   /**
