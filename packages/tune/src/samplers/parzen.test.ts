@@ -25,20 +25,20 @@ function snap(dimension: UnitDimension, u: number): number {
 }
 
 /** The density by its definition, every kernel computed afresh. */
-function reference(unit: Float64Array, members: readonly number[], x: Float64Array): number {
+function reference(unit: Float64Array, members: readonly number[], x: Float64Array, sharp: boolean): number {
   const n = members.length;
   const weights = members.map((_, i) => (n < 25 || i >= n - 25 ? 1 : n === 26 ? 1 / n : 1 / n + (1 - 1 / n) * (i / (n - 26))));
   const kernels = members.map((row, i) => {
     let product = weights[i]!;
-    for (let d = 0; d < width; d++) product *= kernel(unit, members, row, d, x[d]!);
+    for (let d = 0; d < width; d++) product *= kernel(unit, members, row, d, x[d]!, sharp);
     return product;
   });
   let prior = 1;
-  for (let d = 0; d < width; d++) prior *= mass(dimensions[d]!, x[d]!, 0.5, 1, n);
+  for (let d = 0; d < width; d++) prior *= mass(dimensions[d]!, x[d]!, 0.5, 1);
   return Math.log((kernels.reduce((a, b) => a + b, 0) + prior) / (weights.reduce((a, b) => a + b, 0) + 1));
 }
 
-function kernel(unit: Float64Array, members: readonly number[], row: number, d: number, x: number): number {
+function kernel(unit: Float64Array, members: readonly number[], row: number, d: number, x: number, sharp: boolean): number {
   const dimension = dimensions[d]!, n = members.length;
   const m = unit[row * width + d]!;
   if (dimension.kind === "categorical") return ((cellOf(dimension, m) === cellOf(dimension, x) ? 1 : 0) + 1 / (n + 1)) / (1 + dimension.levels / (n + 1));
@@ -46,10 +46,11 @@ function kernel(unit: Float64Array, members: readonly number[], row: number, d: 
   const at = sorted.indexOf(row);
   const value = (k: number): number => unit[sorted[k]! * width + d]!;
   const gap = n === 1 ? Math.max(m, 1 - m) : Math.max(at > 0 ? m - value(at - 1) : 0, at < n - 1 ? value(at + 1) - m : 0);
-  return mass(dimension, x, m, Math.min(1, Math.max(gap, 1 / Math.min(100, n + 2))), n);
+  const clip = sharp && dimension.kind === "continuous" ? Math.max(0.02, (n + 2) ** -1.35) : 1 / Math.min(100, n + 2);
+  return mass(dimension, x, m, Math.min(1, Math.max(gap, clip)));
 }
 
-function mass(dimension: UnitDimension, x: number, m: number, s: number, _n: number): number {
+function mass(dimension: UnitDimension, x: number, m: number, s: number): number {
   if (dimension.kind === "categorical") return 1 / dimension.levels;
   const inside = normalCdf((1 - m) / s) - normalCdf(-m / s);
   if (dimension.kind === "continuous") return Math.exp(-0.5 * ((x - m) / s) ** 2) / (s * Math.sqrt(2 * Math.PI) * inside);
@@ -58,9 +59,9 @@ function mass(dimension: UnitDimension, x: number, m: number, s: number, _n: num
 }
 
 describe("ParzenEstimator", () => {
-  test.each([0, 1, 2, 9, 30, 98, 101, 160])("equals its definition with %i kernels, rows coming and going", (n) => {
+  test.each([0, 1, 2, 9, 30, 98, 101, 160].flatMap((n) => [[n, false], [n, true]] as const))("equals its definition with %i kernels, sharp %s, rows coming and going", (n, sharp) => {
     const rows = randomRows(n + 40);
-    const estimator = new ParzenEstimator(rows, dimensions, true);
+    const estimator = new ParzenEstimator(rows, dimensions, { fading: true, sharp });
     for (let row = 0; row < n + 40; row++) estimator.add(row);
     const random = createRandom(1, n, "remove");
     const members = Array.from({ length: n + 40 }, (_, i) => i);
@@ -73,13 +74,13 @@ describe("ParzenEstimator", () => {
     for (let k = 0; k < 10; k++) {
       for (let d = 0; d < width; d++) probe[d] = snap(dimensions[d]!, random.uniform());
 
-      expect(estimator.logDensity(probe)).toBeCloseTo(reference(rows.unit, members, probe), 8);
+      expect(estimator.logDensity(probe)).toBeCloseTo(reference(rows.unit, members, probe, sharp), 8);
     }
   });
 
   test("draws follow the density", () => {
     const rows = { unit: Float64Array.of(0.2, 0.9, 0.5, 0.5) };
-    const estimator = new ParzenEstimator(rows, dimensions, true);
+    const estimator = new ParzenEstimator(rows, dimensions, { fading: true, sharp: false });
     estimator.add(0);
     const random = createRandom(3, 0, "draws");
     const x = new Float64Array(width);

@@ -6,6 +6,13 @@ import { LOG_SQRT_2PI, normalCdf, truncatedNormal } from "./normal.ts";
 
 /** Kernels narrower than this are widened to it once there are a hundred (the "magic clip" 1 / min(100, 1 + kernels)). */
 const NARROWEST = 0.01;
+/**
+ * The clip of a sharp estimator, (1 + kernels)^−1.35 but no less than 0.02: a handful of good points under Optuna's clip
+ * stay a tenth of the range wide, and nothing finer than that is ever found (Watanabe 2023 has the exponent as a parameter).
+ */
+const SHARP_EXPONENT = -1.35, SHARP_NARROWEST = 0.02;
+/** Ordered coordinates of fewer cells keep Optuna's clip: it is about as wide as a cell. */
+const FINE_LEVELS = 50;
 /** Terms below exp(−40) of the prior's cannot change a double. */
 const NEGLIGIBLE = -40;
 /** The latest observations count fully; older ones fade linearly (Bergstra et al. 2013). */
@@ -14,6 +21,13 @@ const FULL_WEIGHT = 25;
 /** Rows of the unit cube; NaN marks coordinates that a row does not have. */
 export interface Rows { unit: Float64Array }
 
+export interface ParzenOptions {
+  /** Whether old kernels weigh less than the latest 25. */
+  readonly fading: boolean;
+  /** Whether kernels may be narrower than Optuna's where coordinates are fine. */
+  readonly sharp: boolean;
+}
+
 export class ParzenEstimator {
   /** Rows that carry a kernel, ascending. */
   members: Int32Array = new Int32Array(64);
@@ -21,7 +35,7 @@ export class ParzenEstimator {
   private readonly rows: Rows;
   private readonly dimensions: readonly UnitDimension[];
   private readonly width: number;
-  private readonly fading: boolean;
+  private readonly options: ParzenOptions;
   /** Per numeric dimension the members sorted by coordinate. */
   private readonly order: Int32Array[];
   private readonly counts: Int32Array;
@@ -39,12 +53,11 @@ export class ParzenEstimator {
   private readonly mass: (Float64Array | null)[];
   private readonly massDeviation: (Float64Array | null)[];
 
-  /** `fading`: whether old kernels weigh less than the latest 25. */
-  constructor(rows: Rows, dimensions: readonly UnitDimension[], fading: boolean) {
+  constructor(rows: Rows, dimensions: readonly UnitDimension[], options: ParzenOptions) {
     this.rows = rows;
     this.dimensions = dimensions;
     this.width = dimensions.length;
-    this.fading = fading;
+    this.options = options;
     this.order = dimensions.map(() => new Int32Array(64));
     this.counts = new Int32Array(this.width);
     this.stale = new Uint8Array(this.width);
@@ -191,7 +204,7 @@ export class ParzenEstimator {
 
   private weight(i: number): number {
     const n = this.size;
-    if (!this.fading || n < FULL_WEIGHT || i >= n - FULL_WEIGHT) return 1;
+    if (!this.options.fading || n < FULL_WEIGHT || i >= n - FULL_WEIGHT) return 1;
     const ramp = n - FULL_WEIGHT;
     return ramp === 1 ? 1 / n : 1 / n + (1 - 1 / n) * (i / (ramp - 1));
   }
@@ -255,12 +268,18 @@ export class ParzenEstimator {
     const below = at > 0 ? m - unit[order[at - 1]! * width + d]! : 0;
     const above = at < n - 1 ? unit[order[at + 1]! * width + d]! - m : 0;
     const gap = n === 1 ? Math.max(m, 1 - m) : Math.max(below, above);
-    const deviation = Math.min(1, Math.max(gap, n + 2 < 100 ? 1 / (n + 2) : NARROWEST));
+    const deviation = Math.min(1, Math.max(gap, this.narrowest(d, n)));
     this.deviation[row * width + d] = deviation;
     this.inverse[row * width + d] = 1 / deviation;
     const inside = Math.log(interval(-m / deviation, (1 - m) / deviation));
     this.normaliser[row * width + d] = this.dimensions[d]!.kind === "continuous" ? -Math.log(deviation) - LOG_SQRT_2PI - inside : -inside;
     if (withConstant) this.updateConstant(row);
+  }
+
+  /** The least bandwidth in dimension d beside n kernels; the same for all n ≥ 100. */
+  private narrowest(d: number, n: number): number {
+    if (this.options.sharp && this.dimensions[d]!.levels >= FINE_LEVELS) return Math.max(SHARP_NARROWEST, (n + 2) ** SHARP_EXPONENT);
+    return n + 2 < 100 ? 1 / (n + 2) : NARROWEST;
   }
 
   private updateConstant(row: number): void {

@@ -10,9 +10,9 @@ import { nondominatedPrefix } from "../pareto/hypervolume.ts";
 import { randomAssignment, randomValue } from "./random.ts";
 
 export interface TPEOptions {
-  /** Random trials before the model starts; default 8. */
+  /** Random trials before the model starts; default 10. */
   readonly startup?: number;
-  /** Points drawn from l(x) per ask; default 96 in the first 300 trials, where they are cheap and pay, then 24. */
+  /** Points drawn from l(x) per ask; default 24, and more where they pay and are cheap: up to 320 in the first trials of a continuous space, 96 in a finite one. */
   readonly candidates?: number;
   /** How many of n finished trials count as good; default min(⌈0.1 n⌉, 25). */
   readonly gamma?: (n: number) => number;
@@ -22,8 +22,10 @@ export interface TPEOptions {
   readonly constantLiar?: boolean;
 }
 
-/** Optuna draws 24 always. */
-const MANY_CANDIDATES = 96, FEW_CANDIDATES = 24;
+/** Optuna draws 24 always. In finite spaces more than a hundred are greedy: the best l/g is where evaluated points crowd. */
+const FEW_CANDIDATES = 24, FINITE_CANDIDATES = 96, MANY_CANDIDATES = 320;
+/** Candidates times kernels that an ask affords. */
+const AFFORDED = 24_000;
 
 /** TPE (Bergstra 2011; Watanabe 2023; Ozaki 2022 for several objectives). Conditional spaces get one joint tree-structured model. */
 export class TPESampler implements Sampler {
@@ -37,7 +39,7 @@ export class TPESampler implements Sampler {
   private readonly independent = new Map<string, { readonly key: symbol; readonly space: SearchSpace }>();
 
   constructor(options: TPEOptions = {}) {
-    this.startup = options.startup ?? 8;
+    this.startup = options.startup ?? 10;
     this.candidates = options.candidates ?? null;
     this.gamma = options.gamma ?? ((n) => Math.min(Math.ceil(0.1 * n), 25));
     this.multivariate = options.multivariate ?? true;
@@ -74,8 +76,9 @@ export class TPESampler implements Sampler {
     return fromUnit(parameter.distribution, unit);
   }
 
-  private candidateCount({ good, bad }: GoodAndBad): number {
-    return this.candidates ?? (good.size + bad.size < 300 ? MANY_CANDIDATES : FEW_CANDIDATES);
+  private candidateCount({ good, bad, space }: GoodAndBad): number {
+    const most = Number.isFinite(space.cardinality()) ? FINITE_CANDIDATES : MANY_CANDIDATES;
+    return this.candidates ?? Math.min(most, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
   }
 
   private joint(context: AskContext, model: GoodAndBad): Assignment {
@@ -178,8 +181,8 @@ class GoodAndBad {
     this.history = history;
     this.gamma = gamma;
     this.objectives = history.objectives;
-    this.good = new ParzenEstimator(history, history.dimensions, history.objectives === 1);
-    this.bad = new ParzenEstimator(history, history.dimensions, true);
+    this.good = new ParzenEstimator(history, history.dimensions, { fading: history.objectives === 1, sharp: true });
+    this.bad = new ParzenEstimator(history, history.dimensions, { fading: true, sharp: false });
   }
 
   get space(): SearchSpace {
