@@ -4,6 +4,7 @@ import type { Dense } from "../nn/dense.ts";
 import type { Sequential } from "../nn/sequential.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Variable } from "../tensor/variable.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { grad, jvp, valueAndGrad, vjp } from "./derivatives.ts";
 import { vmap } from "./vmap.ts";
 
@@ -37,6 +38,9 @@ expectTypeOf(pullback).parameter(0).toEqualTypeOf<{ sum: Tensor }>();
 expectTypeOf(pullback({ sum: x })[1].pair[1]).toEqualTypeOf<Tensor>();
 expectTypeOf(jvp((a: Tensor) => [a, a] as const, [x], [x])[1]).toEqualTypeOf<[Tensor, Tensor]>();
 expectTypeOf(vmap((a: Tensor, b: Tensor) => a.mul(b), [0, null])).toEqualTypeOf<(a: Tensor, b: Tensor) => Tensor>();
+
+// A checkpointed function is what it was.
+expectTypeOf(checkpoint((a: Tensor, m: Sequential) => ({ sum: m.forward(a) }))).toEqualTypeOf<(a: Tensor, m: Sequential) => { sum: Tensor }>();
 
 // @ts-expect-error: the further arguments are checked.
 grad((w: Tensor, input: Tensor) => w.mul(input).sum())(x, 3);
