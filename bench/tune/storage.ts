@@ -106,5 +106,5 @@ function wrongValues(study: Study): number {
 
 function workerProcesses(): number[] {
   const lines = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)], { encoding: "utf8" }).split("\n");
-  return lines.filter((line) => line.includes("agent.ts")).map((line) => Number.parseInt(line, 10));
+  return lines.filter((line) => /agent\.[jt]s/.test(line)).map((line) => Number.parseInt(line, 10));
 }

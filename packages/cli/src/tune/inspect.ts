@@ -1,6 +1,6 @@
 // status, best and export: they look only, so a journal may be in use by its master meanwhile.
 import { writeFile } from "node:fs/promises";
-import { loadStudy, openStorage, toCsv, trialsTable, resultsOf, type Study } from "@nabla/tune";
+import { loadStudy, openStorage, toCsv, trialsTable, TuneError, resultsOf, type Study } from "@nabla/tune";
 import { describeTrial, done } from "./live.ts";
 import { UsageError, type Streams, type TuneOptions } from "./main.ts";
 
@@ -41,7 +41,11 @@ export async function exportTrials(operands: readonly string[], options: TuneOpt
     text = format === "csv" ? toCsv(trialsTable(resultsOf(study.view))) : `${JSON.stringify(study.trials(), null, 1)}\n`;
   });
   if (options.out === undefined) stdout.write(text);
-  else await writeFile(options.out, text);
+  else {
+    await writeFile(options.out, text).catch((error: unknown) => {
+      throw new TuneError(`${options.out!} cannot be written: ${(error as Error).message}`, { cause: error });
+    });
+  }
   return 0;
 }
 

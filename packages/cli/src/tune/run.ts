@@ -24,6 +24,9 @@ export async function run(command: "run" | "resume", operands: readonly string[]
   const name = options.name ?? definition.name ?? "study";
   const opening = { ...definition, name, storage: options.storage ?? `journal:${name}.journal` };
   const study = command === "run" ? await createStudy({ ...opening, ...(seed === undefined ? {} : { seed }) }) : await loadStudy(opening);
+  if (trials !== undefined && study.evaluations >= trials) {
+    streams.stderr.write(`${study.name} has had ${study.evaluations} evaluations, and ${trials} were asked for; ask for more with --trials.\n`);
+  }
   const executor = EXECUTORS[kind](module, { workers });
   const table = new LiveTable(study, trials ?? Infinity, streams.stderr);
   let interrupts = 0;

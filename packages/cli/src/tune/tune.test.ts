@@ -33,6 +33,8 @@ describe.each([["journal", `journal:${join(folder, "a.journal")}`], ["sqlite", `
     expect(status.stdout).toMatch(/seed 3; 12 evaluations/);
     expect((await tune("resume", module, "--trials", "15", "--executor", "threads", ...at)).code).toBe(0);
     expect((await tune("status", ...at)).stdout).toMatch(/15 evaluations/);
+    expect((await tune("resume", module, "--trials", "15", ...at)).stderr).toMatch(/15 were asked for; ask for more/);
+    expect(await tune("export", "--out", join(folder, "no", "folder.csv"), ...at)).toMatchObject({ code: 1, stderr: expect.stringMatching(/cannot be written/) as string });
     expect(JSON.parse((await tune("best", ...at)).stdout)).toHaveProperty("trial");
     const csv = await tune("export", ...at);
     expect(csv.stdout.trim().split("\r\n")).toHaveLength(16);
@@ -46,7 +48,7 @@ describe("usage", () => {
   test.each([
     [[], 2, /nabla tune run/], [["fly"], 2, /no command "fly"/], [["run"], 2, /one module/], [["run", module, "--workers", "zero"], 2, /--workers/],
     [["run", module, "--wings"], 2, /wings/i], [["status"], 2, /--storage/], [["export", "-s", "memory:", "-f", "xml"], 2, /csv or json/],
-    [["status", "-s", `journal:${join(folder, "none.journal")}`], 1, /no studies/], [["best", "-s", "ftp://x"], 1, /unknown scheme/], [["run", join(folder, "none.ts")], 1, /cannot be loaded/],
+    [["status", "-s", `journal:${join(folder, "none.journal")}`], 1, /no studies/], [["status", "-s", `sqlite:${join(folder, "none.db")}`], 1, /no file/], [["best", "-s", "ftp://x"], 1, /unknown scheme/], [["run", join(folder, "none.ts")], 1, /cannot be loaded/],
     [["run", fileURLToPath(import.meta.resolve("./values.ts"))], 1, /exports no study/], [["resume", module, "--seed", "1"], 2, /belongs to run/],
   ] as const)("%j", async (args, code, message) => {
     const result = await tune(...args);

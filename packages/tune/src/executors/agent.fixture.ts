@@ -6,7 +6,8 @@ import { openSqlite } from "../storage/sqlite.ts";
 import { loadStudy } from "../study/study.ts";
 
 const [address = "", lease, name = "", trials] = process.argv.slice(2);
-const storage = await (address.startsWith("sqlite:") ? openSqlite(address.slice("sqlite:".length), Number(lease)) : openPostgres(address, Number(lease)));
+const options = { lease: Number(lease) };
+const storage = await (address.startsWith("sqlite:") ? openSqlite(address.slice("sqlite:".length), options) : openPostgres(address, options));
 const study = await loadStudy({ storage, name, sampler: new RandomSampler(), pruner: null });
 await study.optimize(async (trial) => {
   const x = trial.float("x", 0, 1);

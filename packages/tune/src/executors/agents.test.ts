@@ -36,8 +36,8 @@ const file = join(folder, "a.db");
 // The name of the application tells this test's connections from those of others.
 const named = `${postgres ?? ""}?application_name=${encodeURIComponent(mine)}`;
 const kinds: Kind[] = [
-  { kind: "sqlite", address: `sqlite:${file}`, open: () => openSqlite(file, LEASE) },
-  ...(postgres === undefined ? [] : [{ kind: "postgres", address: named, open: () => openPostgres(named, LEASE) }]),
+  { kind: "sqlite", address: `sqlite:${file}`, open: () => openSqlite(file, { lease: LEASE }) },
+  ...(postgres === undefined ? [] : [{ kind: "postgres", address: named, open: () => openPostgres(named, { lease: LEASE }) }]),
 ];
 
 async function create(open: () => Promise<Storage>): Promise<Study> {
@@ -158,7 +158,7 @@ describe.runIf(postgres !== undefined)("a network that fails", () => {
   test.each(["before", "after"] as const)("lines cut just %s the server commits: every trial is evaluated once and told once", async (when) => {
     let commits = 0;
     const { server, address } = await proxy((sent) => (sent.includes("COMMIT") && ++commits % 5 === 0 ? when : null));
-    const storage = await openPostgres(address, 30);
+    const storage = await openPostgres(address, { lease: 30 });
     const study = await createStudy({ storage, name: `${mine} ${++names}`, seed: 1, ...options });
     opened.push(storage, study);
     const calls: number[] = [];
@@ -186,7 +186,7 @@ describe.runIf(postgres !== undefined)("a network that fails", () => {
   test("a server away during a long evaluation gets its reports and its result when it is back", async () => {
     let away = false;
     const { server, address } = await proxy(() => (away ? "before" : null));
-    const storage = await openPostgres(address, 30);
+    const storage = await openPostgres(address, { lease: 30 });
     const study = await createStudy({ storage, name: `${mine} ${++names}`, seed: 1, ...options });
     opened.push(storage, study);
     await study.optimize(async (trial) => {

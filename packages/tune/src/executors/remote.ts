@@ -1,6 +1,7 @@
 // A pool of workers elsewhere, threads or processes, each evaluating one trial at a time. A worker that dies or falls
 // silent loses its lease and is replaced; if it was only slow, what it says later is filed as late, never dropped.
 import type { Master, Outcome } from "../study/master.ts";
+import { LeaseError } from "../study/errors.ts";
 import { asError, TrialTimeout, type Executor } from "../study/optimize.ts";
 import type { TrialInit } from "../study/trial.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
@@ -126,8 +127,9 @@ export class RemoteExecutor implements Executor {
       this.discard(member);
       return;
     }
-    const { master } = task;
+    const { master, init } = task;
     const { trial, fence } = message;
+    if (trial !== init.number || fence !== init.fence) { this.refuse(member, init, message); return; }
     switch (message.type) {
       case "suggest": return this.suggest(member, master, message);
       case "report":
@@ -145,6 +147,18 @@ export class RemoteExecutor implements Executor {
         if (!member.silent) { this.end(member, message.outcome); return; }
         await master.finish(trial, fence, message.outcome, "late worker").catch(() => undefined);
         this.discard(member);
+    }
+  }
+
+  /** Words about a trial that the worker does not hold: its last one's, or a lie. They change nothing; a result ends it. */
+  private refuse(member: Member, held: TrialInit, message: Exclude<FromWorker, { type: "heartbeat" | "unfit" }>): void {
+    const { trial, fence } = message;
+    const error = new LeaseError(`a worker with lease ${held.fence} of trial ${held.number} speaks for lease ${fence} of trial ${trial}, which it does not hold; check that worker.`).message;
+    if (message.type === "suggest") member.handle.post({ type: "refused", answeredBy: null, error });
+    else if (message.type === "report") member.handle.post({ type: "reported", id: message.id, stop: true });
+    else if (message.type === "done") {
+      this.end(member, { kind: "lost", error });
+      this.discard(member);
     }
   }
 

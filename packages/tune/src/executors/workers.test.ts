@@ -10,6 +10,7 @@ import { Master } from "../study/master.ts";
 import type { Executor } from "../study/optimize.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
 import { MemoryStorage } from "../storage/memory.ts";
+import { RemoteExecutor } from "./remote.ts";
 import { processExecutor, threadExecutor } from "./workers.ts";
 
 const module = new URL("./quadratic.fixture.ts", import.meta.url);
@@ -116,6 +117,33 @@ describe("lost workers", () => {
     expect(await master.finish(number, fence, { kind: "values", values: 0 })).toBe("finished");
     expect(await master.finish(number, fence, { kind: "values", values: 9 })).toBe("late");
     expect(store.state.trial(number).values).toEqual([0]);
+  });
+
+  test("a worker that speaks for another's trial changes nothing there, is ended, and its own trial starts again", async () => {
+    const study = await studyWith("plain");
+    const killed: number[] = [];
+    let started = 0;
+    // The first worker claims the second's result; the others answer honestly.
+    executor = new RemoteExecutor((received) => {
+      const worker = started++;
+      return {
+        post: (message) => {
+          if (message.type !== "trial") return;
+          const { number, fence } = message.init;
+          const about = worker === 0 ? { trial: 1, fence: 1 } : { trial: number, fence };
+          setTimeout(() => {
+            received({ type: "attribute", ...about, key: "by", value: worker });
+            received({ type: "done", ...about, outcome: { kind: "values", values: worker } });
+          }, worker === 0 ? 0 : 20);
+        },
+        kill: () => { killed.push(worker); },
+      };
+    }, 2, Infinity);
+    await study.run(executor, { trials: 2 });
+    expect(killed).toEqual([0]);
+    expect(study.trials().map((t) => [t.state, t.attempt, t.values])).toEqual([["COMPLETE", 2, expect.any(Array)], ["COMPLETE", 1, [1]]]);
+    expect(study.trials()[1]!.userAttributes).toEqual({ by: 1 });
+    expect(study.trials()[0]!.values).not.toEqual([0]);
   });
 
   test("kill -9 all the time: nothing lost, nothing twice, exact budget", async () => {

@@ -33,8 +33,8 @@ const kinds: Kind[] = [
   { kind: "memory", shared: false, open: () => Promise.resolve(memory) },
   { kind: "journal", shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`))) },
   { kind: "journal with checkpoints", shared: false, open: () => Promise.resolve(new JournalStorage(join(folder, `${file}.journal`), { tail: 1 })) },
-  { kind: "sqlite", shared: true, open: () => openSqlite(join(folder, `${file}.db`), LEASE) },
-  ...(postgres === undefined ? [] : [{ kind: "postgres", shared: true, open: () => openPostgres(postgres, LEASE) }]),
+  { kind: "sqlite", shared: true, open: () => openSqlite(join(folder, `${file}.db`), { lease: LEASE }) },
+  ...(postgres === undefined ? [] : [{ kind: "postgres", shared: true, open: () => openPostgres(postgres, { lease: LEASE }) }]),
 ];
 
 /** Everything an objective can leave behind. */

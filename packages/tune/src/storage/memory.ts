@@ -71,17 +71,21 @@ export class MemoryStore implements StudyStore {
   }
 }
 
+/** Names shown when one must be chosen. */
+const LISTED = 20;
+
 /** The study meant by `name`, or the only one; throws StudyError otherwise. */
 export function chooseStudy(names: readonly string[], name: string | undefined, address: string): string {
-  const list = names.length === 0 ? "it has no studies" : `it has ${names.map((n) => `"${n}"`).join(", ")}`;
+  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
+  const list = names.length === 0 ? "it has no studies" : `it has ${names.slice(0, LISTED).map((n) => `"${n}"`).join(", ")}${more}`;
   if (name === undefined) {
     if (names.length === 1) return names[0]!;
-    throw new StudyError(`${address}: ${list}; ${names.length === 0 ? "create one with createStudy" : "say which with `name`"}.`);
+    throw new StudyError(`${address}: ${list}; ${names.length === 0 ? "create one with createStudy or `nabla tune run`" : "say which with `name` (in the shell: --name)"}.`);
   }
   if (!names.includes(name)) throw new StudyError(`${address} has no study "${name}"; ${list}.`);
   return name;
 }
 
 export function studyExists(name: string, address: string): StudyError {
-  return new StudyError(`${address} already has a study "${name}"; continue it with loadStudy or \`ifExists: "load"\`, or choose another name.`);
+  return new StudyError(`${address} already has a study "${name}"; continue it with loadStudy, \`ifExists: "load"\` or \`nabla tune resume\`, or choose another name.`);
 }

@@ -16,6 +16,8 @@ import type { Emit, Storage, StudyStore } from "./storage.ts";
 
 /** Reports and attributes reach the database after at most this many milliseconds. */
 const WRITE_DELAY = 500;
+/** Seconds until an unrenewed lease ends. */
+const LEASE = 30;
 /** Milliseconds that a store tries to reach a database that went away. */
 const PATIENCE = 600_000;
 
@@ -46,13 +48,19 @@ export interface SqlConnection {
   close(): Promise<void>;
 }
 
-export interface OptunaStorageOptions {
+/** What may be said of any shared storage. */
+export interface SharedOptions {
+  /** Seconds until an unrenewed lease ends; 30 by default. */
+  readonly lease?: number;
+  /** Makes no tables of Optuna's where there are none. */
+  readonly readOnly?: boolean;
+}
+
+export interface OptunaStorageOptions extends SharedOptions {
   readonly address: string;
   /** The address as messages show it: without a password. */
   readonly shown: string;
   readonly connect: () => Promise<SqlConnection>;
-  /** Seconds until an unrenewed lease ends. */
-  readonly lease: number;
 }
 
 export class OptunaStorage implements Storage {
@@ -71,7 +79,7 @@ export class OptunaStorage implements Storage {
     const connection = await options.connect();
     try {
       await connection.begin(null, true);
-      await prepareTables(connection, options.shown);
+      await prepareTables(connection, options);
       await connection.commit();
     } catch (error) {
       await connection.rollback().catch(() => undefined);
@@ -153,11 +161,12 @@ export class OptunaStorage implements Storage {
   }
 }
 
-async function prepareTables(connection: SqlConnection, address: string): Promise<void> {
+async function prepareTables(connection: SqlConnection, { shown: address, readOnly = false }: OptunaStorageOptions): Promise<void> {
   const exists = connection.dialect === "sqlite"
     ? "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('alembic_version', 'studies')"
     : "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name IN ('alembic_version', 'studies')";
   const tables = await connection.all(exists);
+  if (tables.length === 0 && readOnly) throw new StorageError(`${address} holds no studies and no tables for them; check the address.`);
   if (tables.length === 0) for (const sql of createOptunaTables(connection.dialect)) await connection.all(sql);
   else if (tables.length === 1) throw new StorageVersionError(`${address} has tables of another program, or of Optuna before 0.20; choose another database, or upgrade it with \`optuna storage upgrade\`.`);
   const [version] = await connection.all<{ version_num: string }>("SELECT version_num FROM alembic_version");
@@ -183,6 +192,7 @@ class OptunaStore implements StudyStore {
   private readonly distributionText = new Map<string, { readonly distribution: Distribution; readonly text: string }>();
   /** Appended events with the fence their trial had. */
   private pending: Pending[] = [];
+  private readonly lease: number;
   private turn: Promise<unknown> = Promise.resolve();
   private utc = true;
   /** Trials with an id above this have not been read. */
@@ -202,6 +212,7 @@ class OptunaStore implements StudyStore {
     this.connection = connection;
     this.study = study;
     this.options = options;
+    this.lease = options.lease ?? LEASE;
   }
 
   async open(): Promise<void> {
@@ -359,8 +370,8 @@ class OptunaStore implements StudyStore {
   }
 
   private async write(event: StudyEvent): Promise<void> {
-    const { connection, state, study, distributionText, options } = this;
-    for (const { sql, values } of statementsFor(event, { state, study, now: connection.now, lease: options.lease, distributionText })) await connection.all(sql, values);
+    const { connection, state, study, distributionText } = this;
+    for (const { sql, values } of statementsFor(event, { state, study, now: connection.now, lease: this.lease, distributionText })) await connection.all(sql, values);
     if ((event.type === "ask" || event.type === "claim") && event.owner !== MANUAL) this.beat(event.owner);
   }
 
@@ -368,7 +379,7 @@ class OptunaStore implements StudyStore {
   private beat(owner: string): void {
     if (this.heartbeat !== null) return;
     const file = new URL(`./heartbeat${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-    this.heartbeat = new Worker(file, { workerData: { address: this.options.address, owner, lease: this.options.lease } });
+    this.heartbeat = new Worker(file, { workerData: { address: this.options.address, owner, lease: this.lease } });
     // Started anew with the next trial, should it ever fall over.
     this.heartbeat.on("error", () => { this.heartbeat = null; });
     this.heartbeat.unref();

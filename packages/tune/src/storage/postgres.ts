@@ -1,12 +1,10 @@
 // PostgreSQL as the meeting point of many machines, through the optional peer `pg`. The study's row is the lock of a
 // change, FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are taking, LISTEN/NOTIFY wakes idle masters.
 import { StorageError } from "../study/errors.ts";
-import { OptunaStorage, type SqlConnection } from "./optuna-store.ts";
+import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";
 
-/** Seconds until an unrenewed lease ends. */
-const LEASE = 30;
 /** Milliseconds after which a server that does not answer, or a client that leaves a transaction open, is taken for gone. */
 const SILENCE = 60_000;
 /** Any fixed number: the advisory lock under which tables are made and studies created. */
@@ -30,9 +28,9 @@ interface PgOptions {
 }
 interface PgModule { readonly Client: new (options: PgOptions) => PgClient }
 
-/** Opens a database in Optuna's schema, making the tables when there are none. */
-export function openPostgres(url: string, lease: number = LEASE): Promise<Storage> {
-  return OptunaStorage.open({ address: url, shown: withoutPassword(url), lease, connect: () => connectPostgres(url) });
+/** Opens a database in Optuna's schema, making the tables when there are none and something may be written. */
+export function openPostgres(url: string, options: SharedOptions = {}): Promise<Storage> {
+  return OptunaStorage.open({ ...options, address: url, shown: withoutPassword(url), connect: () => connectPostgres(url) });
 }
 
 /** A connection for one user of the database. */

@@ -1,23 +1,23 @@
 // SQLite through Node's own module. BEGIN IMMEDIATE makes every change a writer's turn, so no two workers take one
 // trial; the write-ahead log, synchronised at durable commits only, keeps what was confirmed: one sync for a trial.
+import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StorageError } from "../study/errors.ts";
-import { OptunaStorage, type SqlConnection } from "./optuna-store.ts";
+import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";
 
-/** Seconds until an unrenewed lease ends. */
-const LEASE = 30;
 const POLL = 100;
 /** Milliseconds that a change waits for its turn. */
 const TURN = 60_000;
 const BUSY = 5;
 
-/** Opens a database file in Optuna's schema, making it when it is not there. */
-export function openSqlite(path: string, lease: number = LEASE): Promise<Storage> {
+/** Opens a database file in Optuna's schema, making it when it is not there and something may be written. */
+export function openSqlite(path: string, options: SharedOptions = {}): Promise<Storage> {
   if (path === "") return Promise.reject(new StorageError("sqlite: needs a file, e.g. sqlite:study.db."));
   if (path === ":memory:") return Promise.reject(new StorageError("sqlite::memory: cannot be shared between connections; use memory: or a file."));
-  return OptunaStorage.open({ address: `sqlite:${path}`, shown: `sqlite:${path}`, lease, connect: async () => new SqliteConnection(path) });
+  if (options.readOnly === true && !existsSync(path)) return Promise.reject(new StorageError(`there is no file ${path}; check the path.`));
+  return OptunaStorage.open({ ...options, address: `sqlite:${path}`, shown: `sqlite:${path}`, connect: async () => new SqliteConnection(path) });
 }
 
 export class SqliteConnection implements SqlConnection {
