@@ -11,7 +11,7 @@ import { nodeFiles } from "../../nabla/src/node/files.ts";
 import { drawConfusion, drawImage, drawRow } from "./draw.ts";
 import { integers, positive, positiveInteger, positiveIntegers, rate, seed } from "./values.ts";
 
-const program = fileURLToPath(new URL("main.ts", import.meta.url));
+const program = fileURLToPath(new URL("../bin/nabla.js", import.meta.url));
 
 interface Outcome {
   readonly code: number | null;
@@ -104,7 +104,7 @@ describe("the nabla command", () => {
     });
     expect(interrupted.code).toBe(130);
     expect(interrupted.stderr).toContain("Stopping after this step; press Ctrl-C again to end at once.");
-    expect(interrupted.stdout).toMatch(/Interrupted after \d+ epochs of 300\. a\.safetensors holds the network as it is; go on with the same command and --resume\./);
+    expect(interrupted.stdout).toMatch(/Interrupted (in|after) epoch \d+ of 300\. a\.safetensors holds the network as it is; go on with the same command and --resume/);
     expect(existsSync(join(folder, "a.safetensors"))).toBe(true);
     const other = await nabla(...args, "--out", "a.safetensors", "--resume", "--hidden", "16");
     expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('"a.checkpoint.safetensors": model.layers.1.weight has shape [784, 8], and [784, 16] in the model')]);

@@ -1,6 +1,5 @@
 // The nabla command: thin wrappers over the libraries. Data goes to stdout, progress and errors to stderr.
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-import { pathToFileURL } from "node:url";
 import { Argument, Command, CommanderError } from "commander";
 import { NablaError } from "nabla";
 import { doctor } from "./doctor.ts";
@@ -53,8 +52,4 @@ export async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   return code;
-}
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  process.exitCode = await main(process.argv.slice(2));
 }

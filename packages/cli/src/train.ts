@@ -51,16 +51,13 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   report(testSet, await training.predict(model, testSet));
   const finished = run.history.filter(({ interrupted }) => !interrupted).length;
   if (run.interrupted) {
-    console.log(`\nInterrupted after ${count(finished)} of ${options.epochs}. ${options.out} holds the network as it is; go on with the same command and --resume.`);
+    const where = run.last.interrupted ? `in epoch ${finished + 1}` : `after epoch ${finished}`;
+    console.log(`\nInterrupted ${where} of ${options.epochs}. ${options.out} holds the network as it is; go on with the same command and --resume (npm start -- --resume).`);
     return 130;
   }
   await rm(checkpoint, { force: true });
-  console.log(`\nTrained ${count(finished)}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: npm run nabla -- predict ${options.out}`);
+  console.log(`\nTrained ${finished} ${finished === 1 ? "epoch" : "epochs"}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: npm run nabla -- predict ${options.out}`);
   return 0;
-}
-
-function count(epochs: number): string {
-  return `${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
 }
 
 /** Beside the model: where training is, until it is finished. */

@@ -39,10 +39,18 @@ describe("terminal reporter", () => {
   });
 
   test("repaints one line and leaves one line an epoch", () => {
-    const text = written(100, progress({ step: 1 }), progress({ step: 2 }), ended);
+    const text = written(120, progress({ step: 1 }), progress({ step: 2 }), ended);
     expect(text.split("\n").length).toBe(2);
     expect(text.split("\r\x1b[2K").length).toBe(4);
     expect(text.split("\x1b[2K").at(-1)).toBe("epoch 3/10  loss 0.2000 accuracy 0.9500  validation loss 0.3000 accuracy 0.9400  1.6 s  40.0k samples/s\n");
+  });
+
+  test("an epoch's line fits the terminal as long as its measures do", () => {
+    const shown = (columns: number): string => written(columns, ended).trimEnd();
+    expect(shown(120)).toMatch(/validation loss .* 1\.6 s  40\.0k samples\/s$/);
+    expect(shown(90)).toMatch(/validation loss .* 1\.6 s$/);
+    expect(shown(80)).toBe("epoch 3/10  loss 0.2000 accuracy 0.9500  val loss 0.3000 accuracy 0.9400  1.6 s");
+    expect(shown(20)).toMatch(/val loss 0\.3000 accuracy 0\.9400$/);
   });
 
   test("a training that fails ends its line", () => {

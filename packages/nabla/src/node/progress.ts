@@ -22,7 +22,7 @@ export function terminalReporter(stream: Terminal = process.stderr): Reporter {
   return {
     show(progress) {
       if (progress.ended !== undefined) {
-        stream.write(`${painted ? CLEAR : ""}${epochLine(progress)}\n`);
+        stream.write(`${painted ? CLEAR : ""}${epochLine(progress, terminal ? (stream.columns || 80) - 1 : Infinity)}\n`);
         painted = false;
       } else if (terminal) {
         // The last column stays free: some terminals wrap when it is written.
@@ -60,10 +60,14 @@ function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond,
   return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join(" ");
 }
 
-function epochLine({ epoch, epochs, ended, means, samplesPerSecond }: Progress): string {
+/** At most `width` columns where that leaves the measures whole. */
+function epochLine({ epoch, epochs, ended, means, samplesPerSecond }: Progress, width: number): string {
   const { validation, seconds, interrupted } = ended!;
-  const validated = validation === undefined ? "" : `  validation ${describe(validation)}`;
-  return `epoch ${epoch}/${epochs}  ${describe(means)}${validated}  ${seconds.toFixed(1)} s  ${compact(samplesPerSecond)} samples/s${interrupted ? "  interrupted" : ""}`;
+  const line = (word: string, ...rest: readonly string[]): string =>
+    [`epoch ${epoch}/${epochs}`, describe(means), ...(validation === undefined ? [] : [`${word} ${describe(validation)}`]), ...rest, ...(interrupted ? ["interrupted"] : [])].join("  ");
+  const [time, speed] = [`${seconds.toFixed(1)} s`, `${compact(samplesPerSecond)} samples/s`];
+  const forms = [line("validation", time, speed), line("validation", time), line("val", time)];
+  return forms.find((form) => form.length <= width) ?? line("val");
 }
 
 function describe(means: Readonly<Record<string, number>>): string {
