@@ -21,7 +21,7 @@ function kernel(from: number, to: number, cost: number): LoweredKernel {
     const at = fn.let("at", mul(index, 4));
     fn.store("f32", add(load("i32", args, 4 * to), at), madd(load("f32", add(load("i32", args, 4 * from), at)), f32(0.5), f32(1)));
   });
-  return { entry: fn.finish(), units, cost, scratchBytes: 0 };
+  return { entry: fn.finish(), units, cost, setup: 0, scratchBytes: 0 };
 }
 
 function program(phases: number, slots: number, shared: boolean): { executable: Executable; buffers: DeviceBuffer[] } {

@@ -37,7 +37,7 @@ function halve(units: number, repeats: number, cost: number): LoweredKernel {
       fn.store("f32", add(y, at), madd(load("f32", add(x, at)), f32(0.5), f32(1)));
     });
   });
-  return { entry: fn.finish(), units, cost, scratchBytes: 0 };
+  return { entry: fn.finish(), units, cost, setup: 0, scratchBytes: 0 };
 }
 
 function trap(): LoweredKernel {
@@ -45,7 +45,7 @@ function trap(): LoweredKernel {
   const args = fn.parameter("args");
   for (const name of ["start", "end", "scratch"]) fn.parameter(name);
   fn.store("f32", add(mul(load("i32", args, 0), 0), -4), f32(1));
-  return { entry: fn.finish(), units: 1, cost: 1, scratchBytes: 0 };
+  return { entry: fn.finish(), units: 1, cost: 1, setup: 0, scratchBytes: 0 };
 }
 
 /** Counts timers and frames until it is stopped. */

@@ -80,6 +80,9 @@ const finePieces = 16;
 const dotRows = 3;
 const dotColumns = 4;
 
+/** Nanoseconds to move an element. */
+const packCost = 0.2;
+
 /** Everything decided before code is written. */
 class Plan {
   readonly kernel: GemmKernel;
@@ -178,9 +181,16 @@ class Plan {
     return { b, tile, computedA, computedB, bytes: computedB + (this.b === undefined ? roundUp(blockB, 64) : 0) };
   }
 
+  /** Threads that share the rows each pack all of B, and those that share the columns all of A. */
+  get setup(): number {
+    const { m, n, k } = this.kernel;
+    if (this.splitRows) return this.layoutB === "packed" ? packCost * n * k : 0;
+    return this.layoutA === "packed" ? packCost * m * k : 0;
+  }
+
   get cost(): number {
     const { m, n, k, epilogue, stores } = this.kernel;
-    const moved = 0.15 * (m * k + k * n + m * n);
+    const moved = packCost * (m * k + k * n + m * n);
     const finished = this.hasEpilogue ? bodyCost(epilogue, stores, m * n, this.precision.lanes) : 0;
     return this.batchSize * ((2 * m * n * k) / 80 + moved + finished);
   }
@@ -467,8 +477,8 @@ export function lowerGemm(kernel: GemmKernel, target: Target, blocking: Blocking
   if (kernel.m * kernel.n * sizeOf(kernel.batch) === 0) {
     const f = new FunctionBuilder("gemm");
     for (const name of ["args", "start", "end", "scratch"]) f.parameter(name);
-    return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
+    return { entry: f.finish(), units: 0, cost: 0, setup: 0, scratchBytes: 0 };
   }
   const plan = new Plan(kernel, target, blocking);
-  return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, scratchBytes: plan.scratch.bytes };
+  return { entry: new GemmWriter(plan, target).write(), units: plan.units, cost: plan.cost, setup: plan.setup, scratchBytes: plan.scratch.bytes };
 }

@@ -91,6 +91,8 @@ export interface LoweredKernel {
   readonly units: number;
   /** Rough cost of all units in nanoseconds on one core: decides how many threads are worth waking. */
   readonly cost: number;
+  /** Nanoseconds of every call before its first unit: what all units read is packed anew. */
+  readonly setup: number;
   /** Bytes of scratch each thread needs (packing buffers); the fourth parameter of `entry` is its address. */
   readonly scratchBytes: number;
 }

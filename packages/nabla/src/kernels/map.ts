@@ -53,7 +53,7 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
   const end = f.parameter("end");
   f.parameter("scratch");
   const total = sizeOf(kernel.domain);
-  if (total === 0) return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
+  if (total === 0) return { entry: f.finish(), units: 0, cost: 0, setup: 0, scratchBytes: 0 };
 
   const merged = mergeAxes(kernel.domain, storeOrder(kernel.domain.length, kernel.stores), stridesOf(kernel.body, kernel.stores));
   const body = asMoves(remapBody(kernel.body, merged.axes));
@@ -116,7 +116,7 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
       });
     }
   });
-  return { entry: f.finish(), units, cost: bodyCost(kernel.body, kernel.stores, total, lanes), scratchBytes: 0 };
+  return { entry: f.finish(), units, cost: bodyCost(kernel.body, kernel.stores, total, lanes), setup: 0, scratchBytes: 0 };
 }
 
 /** A body that only moves truth values moves their bytes. */

@@ -66,7 +66,7 @@ export function lowerReduce(kernel: ReduceKernel, target: Target): LoweredKernel
   if (kept === 0) {
     const f = new FunctionBuilder("reduce");
     for (const name of ["args", "start", "end", "scratch"]) f.parameter(name);
-    return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
+    return { entry: f.finish(), units: 0, cost: 0, setup: 0, scratchBytes: 0 };
   }
   const plan = planReduction(kernel, target);
   const keptInner = plan.kept.length - 1;
@@ -78,7 +78,7 @@ export function lowerReduce(kernel: ReduceKernel, target: Target): LoweredKernel
   const generator = columns ? new ColumnReduction(plan) : new RowReduction(plan);
   const elements = kept * sizeOf(kernel.reduced);
   const cost = bodyCost(kernel.body, [], elements, plan.lanes) + bodyCost(kernel.epilogue, kernel.stores, kept, columns ? plan.lanes : 1);
-  return { entry: generator.entry(), units: generator.units, cost, scratchBytes: generator.scratchBytes };
+  return { entry: generator.entry(), units: generator.units, cost, setup: 0, scratchBytes: generator.scratchBytes };
 }
 
 /** What both shapes share: the entry, the loops over reduced axes, and chains of sums. */

@@ -19,7 +19,7 @@ export function lowerScatterAdd(kernel: ScatterAddKernel, target: Target): Lower
   const start = f.parameter("start");
   const end = f.parameter("end");
   f.parameter("scratch");
-  if (rows * inner === 0) return { entry: f.finish(), units: 0, cost: 0, scratchBytes: 0 };
+  if (rows * inner === 0) return { entry: f.finish(), units: 0, cost: 0, setup: 0, scratchBytes: 0 };
 
   const byColumns = inner >= sharedColumns;
   const unit = byColumns ? columnsPerUnit : Math.ceil(rows / mostRowUnits);
@@ -66,5 +66,5 @@ export function lowerScatterAdd(kernel: ScatterAddKernel, target: Target): Lower
     });
   });
   const cost = 20 + (rows * inner * bytes) / 40 + count * (2 + (inner * bytes) / 20);
-  return { entry: f.finish(), units, cost, scratchBytes: 0 };
+  return { entry: f.finish(), units, cost, setup: 0, scratchBytes: 0 };
 }

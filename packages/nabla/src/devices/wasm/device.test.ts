@@ -31,7 +31,7 @@ function elementwise(units: number, cost: number, body: (fn: FunctionBuilder, ba
   const end = fn.parameter("end");
   const scratch = fn.parameter("scratch");
   fn.loop("i", start, end, 1, (index) => body(fn, (buffer) => load("i32", args, 4 * buffer), index, scratch));
-  return { entry: fn.finish(), units, cost, scratchBytes };
+  return { entry: fn.finish(), units, cost, setup: 0, scratchBytes };
 }
 
 /** out[i] ← a[i]·scale + out-of-place shift. */
@@ -214,21 +214,31 @@ describe("threads", () => {
     }
   });
 
-  test("every thread takes part, with scratch of its own", async () => {
-    const threads = 3;
-    const units = 300;
-    // out[i] ← the address of the scratch area: as many values as threads, in contiguous runs of 100.
-    const kernel = elementwise(units, 1e6, (fn, base, index, scratch) => fn.store("i32", add(base(1), mul(index, 4)), scratch), 256);
-    const made = device(threads);
-    await made.startThreads();
-    const executable = made.compileLowered([kernel], { buffers: [bound(units, 0), bound(units, 1)], phases: [[0]], arenaBytes: 0, slots: 2 });
-    const buffers = [made.allocate(4 * units), made.allocate(4 * units)];
-    executable.run(buffers);
-    const output = new Int32Array(units);
-    made.readSync(buffers[1]!, output);
-    expect(new Set(output).size).toBe(threads);
-    for (let thread = 0; thread < threads; thread++) expect(new Set(output.subarray(100 * thread, 100 * (thread + 1))).size).toBe(1);
-  });
+  test.each([["equal shares where every call has much to set up", 1e6, 100], ["first shares, then what is left as they come for it", 0, 75]])(
+    "every thread takes part, with scratch of its own: %s", async (_, setup, share) => {
+      const threads = 3;
+      const units = 300;
+      // out[i] ← the address of the scratch area; count[i] grows by one.
+      const kernel = elementwise(units, 1e6, (fn, base, index, scratch) => {
+        const count = add(base(0), mul(index, 4));
+        fn.store("i32", count, add(load("i32", count), 1));
+        fn.store("i32", add(base(1), mul(index, 4)), scratch);
+      }, 256);
+      const made = device(threads);
+      await made.startThreads();
+      const executable = made.compileLowered([{ ...kernel, setup }], { buffers: [bound(units, 0), bound(units, 1)], phases: [[0]], arenaBytes: 0, slots: 2 });
+      const buffers = [made.allocate(4 * units), made.allocate(4 * units)];
+      made.write(buffers[0]!, new Int32Array(units));
+      const output = new Int32Array(units);
+      for (let run = 1; run <= 20; run++) {
+        executable.run(buffers);
+        made.readSync(buffers[0]!, output);
+        expect(new Set(output)).toEqual(new Set([run]));
+        made.readSync(buffers[1]!, output);
+        expect(new Set(output).size).toBe(threads);
+        for (let thread = 0; thread < threads; thread++) expect(new Set(output.subarray(share * thread, share * (thread + 1))).size).toBe(1);
+      }
+    });
 
   test("small kernels of a shared phase, solo phases and shared ones may follow in any order", async () => {
     const size = 501;

@@ -30,7 +30,7 @@ function kernel(): LoweredKernel {
     const at = fn.let("at", mul(index, 16));
     fn.store("f32", add(y, at), madd(load("f32", add(x, at), 0, 4), loadSplat("f32", x, 0, 4), f32(1, 4)));
   });
-  return { entry: fn.finish(), units: size / 4, cost: 1e6, scratchBytes: 0 };
+  return { entry: fn.finish(), units: size / 4, cost: 1e6, setup: 0, scratchBytes: 0 };
 }
 
 async function runs(host: Host): Promise<void> {

@@ -25,7 +25,7 @@ function double(): LoweredKernel {
     const at = fn.let("at", add(load("i32", args), mul(index, 4)));
     fn.store("f32", at, { op: "binary", kind: "f32", lanes: 1, name: "mul", a: load("f32", at), b: f32(2) });
   });
-  return { entry: fn.finish(), units: size, cost: 1e6, scratchBytes: 0 };
+  return { entry: fn.finish(), units: size, cost: 1e6, setup: 0, scratchBytes: 0 };
 }
 
 function doubled(device: WasmDevice): Float32Array {

@@ -9,6 +9,12 @@ import { printFunctions, type WasmFeatures } from "./print.ts";
 const splitKernel = 2_000;
 /** Phases cheaper than this do not pay for their barrier and for moving cache lines between cores. */
 const splitPhase = 5_000;
+/** Part of a kernel's units that threads take first, each the same number; the rest they claim as they get to it, for cores are not equally fast. */
+const firstShares = 3 / 4;
+/** Calls a thread makes for the rest. */
+const claimsPerThread = 4;
+/** Part of a thread's work that these calls' set-up may cost. */
+const claimOverhead = 0.05;
 /** Nanoseconds of shared work that pay for one more thread. */
 const workPerThread = 20_000;
 /** Nanoseconds of shared work from which sleeping threads are waited for: a virtual machine takes 100 to 300 µs to wake one. */
@@ -55,12 +61,19 @@ export function buildModule(
   if (worth === 1) {
     for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
   } else {
-    const barrier = addBarrier(module);
+    const claiming = plan.map((phase) => (phase.shared ? phase.kernels.filter((kernel) => isSplit(kernel) && paysToClaim(kernel, worth)).slice(0, control.claims) : []));
+    const barrier = addBarrier(module, Math.max(...claiming.map((kernels) => kernels.length)));
     plan.forEach((phase, index) => {
       const previous = plan[index - 1];
       if (previous !== undefined && (previous.shared || phase.shared)) run.barrier(barrier);
-      if (phase.shared) phase.kernels.forEach((kernel, position) => (isSplit(kernel) ? run.share(kernel) : run.onThread(kernel, position)));
-      else for (const kernel of phase.kernels) run.onThread(kernel, 0);
+      if (phase.shared) {
+        phase.kernels.forEach((kernel, position) => {
+          const claim = claiming[index]!.indexOf(kernel);
+          if (claim >= 0) run.claim(kernel, claim);
+          else if (isSplit(kernel)) run.share(kernel);
+          else run.onThread(kernel, position);
+        });
+      } else for (const kernel of phase.kernels) run.onThread(kernel, 0);
     });
     run.barrier(barrier);
   }
@@ -82,6 +95,10 @@ function planPhase(kernels: readonly LoweredKernel[]): PlannedPhase {
 
 function isSplit(kernel: LoweredKernel): boolean {
   return kernel.units > 1 && kernel.cost >= splitKernel;
+}
+
+function paysToClaim({ cost, setup }: LoweredKernel, threads: number): boolean {
+  return claimsPerThread * setup <= claimOverhead * (cost / threads);
 }
 
 const table = 0;
@@ -128,6 +145,33 @@ class RunWriter {
     });
   }
 
+  /** The first shares, then pieces of the rest in the order threads come for them. */
+  claim(kernel: LoweredKernel, index: number): void {
+    const { code } = this;
+    const { units } = kernel;
+    const pieceLength = rest;
+    code.i32Const(units).i32Const(Math.floor(units * firstShares)).localGet(threads).op("i32.div_u").localGet(threads).i32Const(1).op("i32.eq").op("select").localSet(share);
+    this.#call(kernel, () => {
+      code.localGet(share).localGet(thread).op("i32.mul");
+      code.localGet(share).localGet(thread).i32Const(1).op("i32.add").op("i32.mul");
+    });
+    code.localGet(threads).i32Const(1).op("i32.gt_u").if();
+    const pieces = (): Code => code.localGet(threads).i32Const(claimsPerThread).op("i32.mul");
+    code.i32Const(units - 1).localGet(share).localGet(threads).op("i32.mul").op("i32.sub");
+    pieces().op("i32.add");
+    pieces().op("i32.div_u").localSet(pieceLength);
+    code.block().loop();
+    code.localGet(share).localGet(threads).op("i32.mul");
+    code.i32Const(4 * (control.claimed + index)).localGet(pieceLength).memory("i32.atomic.rmw.add").op("i32.add").localTee(start);
+    code.i32Const(units).op("i32.ge_u").branchIf(1);
+    this.#call(kernel, () => {
+      code.localGet(start);
+      code.localGet(start).localGet(pieceLength).op("i32.add").i32Const(units);
+      code.localGet(start).localGet(pieceLength).op("i32.add").i32Const(units).op("i32.lt_u").op("select");
+    });
+    code.branch(0).op("end").op("end").op("end");
+  }
+
   barrier(index: number): void {
     this.code.localGet(threads).i32Const(1).op("i32.gt_u").if().localGet(threads).call(index).op("end");
   }
@@ -143,10 +187,10 @@ class RunWriter {
 }
 
 /**
- * barrier(threads): the last to arrive opens the next generation, the others spin on it, then sleep.
+ * barrier(threads): the last to arrive clears the first `claims` words of control.claimed and opens the next generation, the others spin on it, then sleep.
  * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
  */
-function addBarrier(module: ModuleAssembler): number {
+function addBarrier(module: ModuleAssembler, claims: number): number {
   const parties = 0;
   const generation = 1;
   const left = 2;
@@ -161,6 +205,7 @@ function addBarrier(module: ModuleAssembler): number {
   trapIfBroken();
   code.i32Const(4 * control.arrived).i32Const(1).memory("i32.atomic.rmw.add").i32Const(1).op("i32.add").localGet(parties).op("i32.eq").if();
   code.i32Const(4 * control.arrived).i32Const(0).memory("i32.atomic.store");
+  for (let claim = 0; claim < claims; claim++) code.i32Const(4 * (control.claimed + claim)).i32Const(0).memory("i32.atomic.store");
   code.i32Const(4 * control.generation).localGet(generation).i32Const(1).op("i32.add").i32Const(0x7fffffff).op("i32.and").memory("i32.atomic.store");
   code.i32Const(4 * control.barrierSleepers).memory("i32.atomic.load").if();
   code.i32Const(4 * control.generation).i32Const(-1).memory("memory.atomic.notify").op("drop");
