@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { evaluationGates } from "./evaluations.ts";
 import { main as hypergradientGates } from "./hypergradients.ts";
-import { measureOptuna } from "./optuna.ts";
+import { Optuna } from "./optuna.ts";
 import { readTables } from "./problems.ts";
 import { analyticGates, tableGates } from "./regret.ts";
 import { Report } from "./report.ts";
@@ -13,10 +13,10 @@ import { storageGates } from "./storage.ts";
 const USAGE = `npm run bench -- tune [options]
   --quick            3 seeds, short runs, no long evaluation counts
   --seeds N          seeds of regret curves (default 20)
-  --only A,B         parts: speed, storage, analytic, tables, evaluations, hypergradients, optuna
+  --only A,B         parts: speed, storage, analytic, tables, evaluations, hypergradients, optuna (its speed)
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
-  --python PATH      interpreter that may have Optuna or cmaes (default python3)`;
+  --python PATH      interpreter that may have Optuna or cmaes (default $NABLA_TEST_OPTUNA, else python3)`;
 
 /** Runs the benchmark of hyper-parameter samplers. */
 export async function main(args: string[]): Promise<void> {
@@ -24,7 +24,7 @@ export async function main(args: string[]): Promise<void> {
     args,
     options: {
       quick: { type: "boolean", default: false }, seeds: { type: "string" }, only: { type: "string" }, samplers: { type: "string" },
-      tables: { type: "string", default: "../shared/data/hpo-tables" }, python: { type: "string", default: "python3" }, help: { type: "boolean", default: false },
+      tables: { type: "string", default: "../shared/data/hpo-tables" }, python: { type: "string", default: process.env["NABLA_TEST_OPTUNA"] ?? "python3" }, help: { type: "boolean", default: false },
     },
   });
   if (values.help) {
@@ -37,16 +37,17 @@ export async function main(args: string[]): Promise<void> {
   const wanted = (part: string): boolean => only?.includes(part) ?? true;
   const samplers = values.samplers?.split(",") ?? ["random", "sobol", "tpe", "cma-es", "gp", "auto"];
   const report = new Report();
+  const optuna = ["analytic", "tables", "optuna"].some(wanted) ? Optuna.find(values.python) : null;
   if (wanted("speed")) speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
   if (wanted("evaluations")) evaluationGates(report, values.quick, values.python);
   if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;
-  if (wanted("analytic")) analyticGates(report, samplers, seeds);
+  if (wanted("analytic")) analyticGates(report, samplers, seeds, optuna);
   if (wanted("tables")) {
-    if (existsSync(values.tables)) tableGates(report, readTables(values.tables), samplers, seeds);
+    if (existsSync(values.tables)) tableGates(report, readTables(values.tables), samplers, seeds, optuna);
     else console.log(`\nno tables: ${values.tables} does not exist; name a folder with --tables`);
   }
-  if (wanted("optuna")) measureOptuna(report, values.python, values.quick);
+  if (wanted("optuna")) optuna?.speed(report, values.quick);
   report.save();
 }
 

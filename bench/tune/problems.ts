@@ -9,6 +9,8 @@ import { SearchSpace, type Assignment } from "../../packages/tune/src/space/spac
 export interface Problem {
   readonly name: string;
   readonly space: SearchSpace;
+  /** Where a table was read from. */
+  readonly file?: string;
   /** Distance of a point's value from the best one, ≥ 0: the thing minimised. */
   regret(assignment: Assignment): number;
 }
@@ -90,6 +92,6 @@ export function readTables(folder: string): Problem[] {
       for (const [name, values] of entries) index = index * values.length + Number(assignment.get(name));
       return sign * (means[index]! - table.bestMean);
     };
-    return { name: table.name, space, regret };
+    return { name: table.name, space, file: join(folder, file), regret };
   });
 }

@@ -11,8 +11,10 @@ export interface Gate {
   readonly must: number | null;
   /** For gates that are bands. */
   readonly atLeast?: number;
-  /** What the peer reaches, where known. */
+  /** Where the bar comes from, or what the peer reaches. */
   readonly peer?: string;
+  /** What the peer reached in the same run. */
+  readonly inThisRun?: number;
 }
 
 export function holds({ measured, must, atLeast = -Infinity }: Gate): boolean {
@@ -28,7 +30,8 @@ export class Report {
     this.gates.push(gate);
     if (gate.group !== this.group) console.log(`\n${(this.group = gate.group)}`);
     const must = gate.must === null ? "" : `must ${gate.atLeast === undefined ? "≤" : `${short(gate.atLeast)} …`} ${short(gate.must)}`;
-    const peer = gate.peer === undefined ? "" : `  (${gate.peer})`;
+    const notes = [gate.peer, gate.inThisRun === undefined ? undefined : `Optuna in this run ${short(gate.inThisRun)}`].filter((note) => note !== undefined);
+    const peer = notes.length === 0 ? "" : `  (${notes.join("; ")})`;
     console.log(`  ${gate.must === null ? " " : holds(gate) ? "✓" : "✗"} ${gate.name.padEnd(44)} ${short(gate.measured).padStart(10)}  ${must.padEnd(24)}${peer}`);
   }
 
