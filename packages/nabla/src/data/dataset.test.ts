@@ -29,7 +29,8 @@ describe("Dataset", () => {
     expect(() => dataset({ x: { data: new Float32Array(5), shape: [2] } })).toThrow(ShapeError);
     expect(() => dataset({ x: { data: new Float32Array(5), shape: [0] } })).toThrow(ShapeError);
     expect(() => dataset({ x: { data: new Float32Array(0), shape: [2] } })).toThrow("The data set is empty.");
-    expect(() => dataset({ x: { data: [1, 2] as never, shape: [] } })).toThrow(DTypeError);
+    for (const column of [{ data: [1, 2], shape: [] }, undefined, {}]) expect(() => dataset({ x: column as never })).toThrow(DTypeError);
+    expect(() => dataset({ x: { data: new Float32Array(2) } as never })).toThrow('Column "x" does not say what shape a sample has.');
   });
 
   test.each([NaN, Infinity, -Infinity])("%s is named with its sample and position", (bad) => {

@@ -165,7 +165,7 @@ for (const [name, { make, formula }] of Object.entries(cases)) {
       const { hyper } = make();
       hyper["learningRate"] = 0.5;
       expect(hyper["learningRate"]).toBe(0.5);
-      for (const wrong of [-1, NaN, Infinity]) expect(() => (hyper["learningRate"] = wrong)).toThrow(ValueError);
+      for (const wrong of [-1, NaN, Infinity, "0.1" as never]) expect(() => (hyper["learningRate"] = wrong)).toThrow(ValueError);
       expect(hyper["learningRate"]).toBe(0.5);
     });
   });

@@ -54,10 +54,10 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
       if (typeof next === "function" || typeof value === "function") {
         throw new ValueError(`${optimizer}: a schedule of ${name} is given once.`, "Make the optimizer with the schedule, or with a number that you change.");
       }
-      if (!domain.accepts(next)) throw new ValueError(`${optimizer}: ${name} is ${next}.`, `Pass ${domain.description}.`);
+      if (typeof next !== "number" || !domain.accepts(next)) throw new ValueError(`${optimizer}: ${name} is ${next}.`, `Pass ${domain.description}.`);
       value = next;
     };
-    if (typeof first === "number") set(first);
+    if (typeof first !== "function") set(first);
     Object.defineProperty(values, name, { enumerable: true, get: () => value, set });
   }
   return values;

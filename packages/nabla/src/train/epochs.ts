@@ -11,7 +11,7 @@ import { type Key, key as keyOf } from "../random/index.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
+import { describe, disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
 import { step } from "./step.ts";
 
@@ -105,6 +105,8 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   const count = epochCount(options);
   if (options.resume === true && options.checkpoint === undefined) throw new ValueError("There is no checkpoint to resume from.", "Pass its file as `checkpoint`.");
   signal?.throwIfAborted();
+  if (typeof model?.modules !== "function") throw new ValueError(`The model is ${describe(model)}.`, "Pass a module, e.g. nn.sequential(nn.dense(4, 3)), or an instance of your own class that extends nn.Module.");
+  if (typeof options.optimizer?.update !== "function") throw new ValueError(`The optimizer is ${describe(options.optimizer)}.`, "Pass one, e.g. { optimizer: optim.adam() }.");
   const [inputName, targetName] = inputAndTarget(set);
   const measures = await withLoss(options, set);
   for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, measures.loss);

@@ -24,6 +24,7 @@ const RESERVED = ["index", "loss", "validation", "seconds", "interrupted"];
 
 /** The names of a set's input and target; throws {@link ValueError} where there is only one column. */
 export function inputAndTarget(set: Dataset): [input: string, target: string] {
+  if (!Array.isArray(set?.names)) throw new ValueError(`The data set is ${describe(set)}.`, "Pass a Dataset, e.g. `(await mnist()).trainSet` or `dataset({ x: …, y: … })`.");
   const [input, target] = set.names;
   if (input === undefined || target === undefined) throw new ValueError(`The data set has only the column "${set.names.join(", ")}".`, "Training and evaluation need inputs and targets: two columns.");
   return [input, target];
@@ -36,6 +37,9 @@ export type Measured = Readonly<Record<string, Metric>> & { readonly loss: Loss 
 export async function withLoss({ loss, metrics }: MeasureOptions, set: Dataset): Promise<Measured> {
   const reserved = Object.keys(metrics ?? {}).find((name) => RESERVED.includes(name));
   if (reserved !== undefined) throw new ValueError(`A metric is called "${reserved}".`, "Give it another name: an epoch has its own.");
+  for (const [name, each] of Object.entries({ ...(loss === undefined ? {} : { loss }), ...metrics })) {
+    if (typeof each !== "function") throw new ValueError(`"${name}" is ${describe(each)}.`, "Pass a function of outputs and targets, e.g. nn.crossEntropy or metrics.accuracy.");
+  }
   if (loss === undefined) await requireClassification(set);
   return { loss: loss ?? crossEntropy, ...(metrics ?? (loss === undefined ? { accuracy } : {})) };
 }
@@ -68,6 +72,13 @@ export function measure<M extends Readonly<Record<string, Metric>>>(measures: M,
     return [name, value];
   });
   return Object.fromEntries(values) as { readonly [N in keyof M]: Tensor };
+}
+
+/** What a caller without types has passed. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" ? `an object with ${Object.keys(value).join(", ") || "nothing in it"}` : `a ${typeof value}`;
 }
 
 export function disposeAll(tensors: Readonly<Record<string, Tensor>>): void {
