@@ -30,10 +30,10 @@ function scatteredLanes(body: readonly Instruction[], vectorAxis: number, target
   return rowsContiguous && !strided ? target.lanes : 1;
 }
 
-/** Vectors unrolled: four keep loads ahead of stores; long bodies have parallelism of their own. */
+/** Vectors unrolled: eight pay for the loop around them; long bodies have parallelism of their own. */
 export function unrolling(body: readonly Instruction[]): number {
   const work = body.reduce((sum, instruction) => sum + costOf(instruction), 0);
-  return work > 40 ? 1 : work > 2.5 ? 2 : 4;
+  return work > 40 ? 1 : work > 2.5 ? 2 : 8;
 }
 
 /** Nanoseconds for `elements` runs of a body on one core: arithmetic, or memory traffic where that is slower. */

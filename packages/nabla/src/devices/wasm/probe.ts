@@ -60,8 +60,8 @@ function validates(write: (code: Code) => void): boolean {
 
 const depth = 256;
 const unroll = 2;
-const repeats = 32;
-const rounds = 16;
+const repeats = 16;
+const rounds = 8;
 
 /** Time without fusing over time with it; the best of a few rounds each, in turn. */
 function measureFusion(host: Host, relaxedSimd: boolean): number {
