@@ -59,7 +59,6 @@ function validates(write: (code: Code) => void): boolean {
 }
 
 const depth = 256;
-const unroll = 2;
 const repeats = 16;
 const rounds = 8;
 
@@ -103,19 +102,17 @@ function tile(): IrFunction {
     const sums = Array.from({ length: rows * vectors }, (_, index) => fn.variable(`c${index}`, f32(0, 4)));
     const a = fn.variable("a", i32(0));
     const b = fn.variable("b", i32(aBytes));
-    fn.loop("k", 0, depth, unroll, () => {
-      for (let step = 0; step < unroll; step++) {
-        const right = Array.from({ length: vectors }, (_, v) => fn.let(`b${v}`, load("f32", get(b), 4 * (step * columns + 4 * v), 4)));
-        for (let row = 0; row < rows; row++) {
-          const left = fn.let("a", loadSplat("f32", get(a), 4 * (step * rows + row), 4));
-          right.forEach((value, v) => {
-            const sum = sums[row * vectors + v]!;
-            fn.set(sum, madd(left, value, get(sum)));
-          });
-        }
+    fn.loop("k", 0, depth, 1, () => {
+      const right = Array.from({ length: vectors }, (_, v) => fn.let(`b${v}`, load("f32", get(b), 16 * v, 4)));
+      for (let row = 0; row < rows; row++) {
+        const left = fn.let("a", loadSplat("f32", get(a), 4 * row, 4));
+        right.forEach((value, v) => {
+          const sum = sums[row * vectors + v]!;
+          fn.set(sum, madd(left, value, get(sum)));
+        });
       }
-      fn.set(a, add(get(a), 4 * unroll * rows));
-      fn.set(b, add(get(b), 4 * unroll * columns));
+      fn.set(a, add(get(a), 4 * rows));
+      fn.set(b, add(get(b), 4 * columns));
     });
     sums.forEach((sum, index) => fn.store("f32", i32(aBytes + bBytes), get(sum), 16 * index));
   });
