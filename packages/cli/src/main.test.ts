@@ -157,7 +157,9 @@ describe("the nabla command", () => {
   }, 60_000);
 
   test("wrong usage exits 2 and shows how; help and doctor exit 0", async () => {
-    const [unknown, data, value, help, doctor] = await Promise.all([nabla("fly"), nabla("train", "cifar"), nabla("train", "mnist", "--epochs", "0"), nabla("--help"), nabla("doctor", "--json")]);
+    const [unknown, data, value, help, doctor, report] = await Promise.all([
+      nabla("fly"), nabla("train", "cifar"), nabla("train", "mnist", "--epochs", "0"), nabla("--help"), nabla("doctor"), nabla("doctor", "--json"),
+    ]);
     for (const { code, stdout, stderr } of [unknown, data, value]) {
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toContain("Usage: nabla");
@@ -168,7 +170,8 @@ describe("the nabla command", () => {
     expect([help.code, help.stderr]).toEqual([0, ""]);
     expect(help.stdout).toContain("Usage: nabla");
     expect([doctor.code, doctor.stderr]).toEqual([0, ""]);
-    expect(JSON.parse(doctor.stdout)).toMatchObject({ threads: 1, synchronous: true });
+    expect(doctor.stdout).toMatch(/^platform +Node [^]*\nthreads +1 [^]*\nspeed +\d+ GFLOP\/s [^]*\nmnist-data +installed\n/);
+    expect(JSON.parse(report.stdout)).toMatchObject({ threads: 1, synchronous: true });
   }, 60_000);
 });
 

@@ -41,7 +41,9 @@ export async function main(args: readonly string[]): Promise<number> {
       await predict(model, images, options);
     });
   program.command("doctor").description("what this machine can do, and what is missing").option("--json", "as JSON")
-    .action((options: { json?: boolean }) => doctor(options));
+    .action(async (options: { json?: boolean }) => {
+      await doctor(options);
+    });
   program.command("tune").description("tune hyper-parameters (nabla tune --help)");
   try {
     await program.parseAsync(args, { from: "user" });
