@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RandomSampler } from "../samplers/random.ts";
-import { StudyError } from "../study/errors.ts";
+import { StudyError, ValueError } from "../study/errors.ts";
 import { Master } from "../study/master.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
 import type { Trial } from "../study/trial.ts";
@@ -110,6 +110,26 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
     await storage.remove(name);
     expect(await storage.names()).not.toContain(name);
     await expect(loadStudy({ storage, name })).rejects.toThrow(StudyError);
+  });
+
+  test("late steps and strange names are kept; impossible names are refused, and the study goes on", async () => {
+    const study = await createStudy({ storage: keep(await open()), name: `${name} \u{1F52C}'";--`, sampler });
+    await study.optimize(async (trial) => {
+      const x = trial.float("per cent %, 'quoted' \"x\" \u{1F52C}[0]", 0, 1);
+      trial.setAttribute("__proto__", "\0 \ud800");
+      expect(() => { trial.setAttribute("a".repeat(600), 1); }).toThrow(ValueError);
+      expect(() => trial.float("x\0", 0, 1)).toThrow(/NUL/);
+      await trial.report(x, 3e9);
+      await trial.report(2 * x, 2 ** 50);
+      return x;
+    }, { trials: 2 });
+    const before = facts(study);
+    await study.close();
+    const again = await loadStudy({ storage: keep(await open()), name: `${name} \u{1F52C}'";--`, sampler });
+    expect(facts(again)).toEqual(before);
+    expect(again.trials()[1]!.reports.map(({ step }) => step)).toEqual([3e9, 2 ** 50]);
+    await again.close();
+    await expect(createStudy({ storage: keep(await open()), name: "n".repeat(1000) })).rejects.toThrow(ValueError);
   });
 
   test("a trial whose master vanished starts again under a new fence; the old one's result is filed as late", async () => {

@@ -247,6 +247,7 @@ class OptunaStore implements StudyStore {
         await connection.commit();
         this.unsynced = !durable && (this.unsynced || events.length > 0);
         this.pending.splice(0, sent);
+        if (this.pending.length === 0) this.stopTimer();
       } catch (error) {
         await connection.rollback().catch(() => undefined);
         throw error;
@@ -286,10 +287,15 @@ class OptunaStore implements StudyStore {
     try {
       if (this.broken === null) await this.flush();
     } finally {
-      if (this.timer !== null) clearTimeout(this.timer);
+      this.stopTimer();
       await this.heartbeat?.terminate();
       await this.exclusively(() => this.connection.close());
     }
+  }
+
+  private stopTimer(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
   }
 
   /** One at a time: a connection has one transaction. */

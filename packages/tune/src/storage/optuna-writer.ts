@@ -23,6 +23,8 @@ export interface WriterContext {
   readonly distributionText: Map<string, { readonly distribution: Distribution; readonly text: string }>;
 }
 
+const LAST_STEP = 2 ** 31 - 1;
+
 /** The row id of a trial, by number. */
 const TRIAL = "(SELECT trial_id FROM trials WHERE study_id = ? AND number = ?)";
 
@@ -50,7 +52,8 @@ export function statementsFor(event: StudyEvent, context: WriterContext): Statem
     ];
     case "parameters": return parameterRows(event, context);
     case "report": {
-      const first = context.state.metricNames[0]!;
+      // Optuna's column for steps has 32 bits; later ones go where other metrics go.
+      const first = event.step > LAST_STEP ? "" : context.state.metricNames[0]!;
       const { [first]: value, ...others } = event.metrics;
       return [
         ...(value === undefined ? [] : [{

@@ -5,8 +5,10 @@ import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";
 
-/** Milliseconds after which a server that does not answer, or a client that leaves a transaction open, is taken for gone. */
+/** Milliseconds after which a server that does not answer is taken for gone. */
 const SILENCE = 60_000;
+/** Milliseconds that a transaction may stand still before the server ends it: it locks a study, and its machine may be gone. */
+const STANDSTILL = 5000;
 /** Any fixed number: the advisory lock under which tables are made and studies created. */
 const DATABASE_LOCK = 7_226_001;
 
@@ -40,7 +42,7 @@ export async function connectPostgres(url: string): Promise<SqlConnection> {
   const numeric = new Set([20, 21, 23, 700, 701, 1700]);
   const client = new Client({
     connectionString: url, types: { getTypeParser: (oid) => (numeric.has(oid) ? Number : (text: string) => text) },
-    keepAlive: true, connectionTimeoutMillis: SILENCE, query_timeout: SILENCE, idle_in_transaction_session_timeout: SILENCE,
+    keepAlive: true, connectionTimeoutMillis: SILENCE, query_timeout: SILENCE, idle_in_transaction_session_timeout: STANDSTILL,
   });
   const connection = new PostgresConnection(client);
   try {

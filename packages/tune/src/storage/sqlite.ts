@@ -36,35 +36,32 @@ export class SqliteConnection implements SqlConnection {
     }
   }
 
-  all<R extends object>(sql: string, values: readonly SqlValue[] = []): Promise<R[]> {
-    try {
-      let statement = this.statements.get(sql);
-      if (statement === undefined) {
-        statement = this.database.prepare(sql);
-        if (this.statements.size < 200) this.statements.set(sql, statement);
+  /** Waits for its turn without blocking: the writer before may be in this very thread. */
+  async all<R extends object>(sql: string, values: readonly SqlValue[] = []): Promise<R[]> {
+    const end = performance.now() + TURN;
+    for (;;) {
+      try {
+        let statement = this.statements.get(sql);
+        if (statement === undefined) {
+          statement = this.database.prepare(sql);
+          if (this.statements.size < 200) this.statements.set(sql, statement);
+        }
+        return statement.all(...values) as R[];
+      } catch (error) {
+        // The low byte is the kind of error; another may be writing, or putting the log of a killed process in order.
+        if (((error as { errcode?: number }).errcode ?? 0) % 256 !== BUSY || performance.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4));
       }
-      return Promise.resolve(statement.all(...values) as R[]);
-    } catch (error) {
-      return Promise.reject(error as Error);
     }
   }
 
   /**
-   * Waits without blocking: the writer before may be in this very thread. In WAL mode NORMAL leaves a commit to the
-   * next sync of the log, which covers all of it; a crash of the process alone loses neither.
+   * In WAL mode NORMAL leaves a commit to the next sync of the log, which covers all of it; a crash of the process
+   * alone loses neither.
    */
   async begin(_study: number | null, durable: boolean): Promise<void> {
     await this.all(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
-    const end = performance.now() + TURN;
-    for (;;) {
-      try {
-        await this.all("BEGIN IMMEDIATE");
-        return;
-      } catch (error) {
-        if ((error as { errcode?: number }).errcode !== BUSY || performance.now() > end) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4));
-      }
-    }
+    await this.all("BEGIN IMMEDIATE");
   }
 
   async commit(): Promise<void> {

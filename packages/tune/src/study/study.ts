@@ -14,7 +14,7 @@ import { defaultMetricNames } from "./events.ts";
 import { Master, MANUAL, type Outcome } from "./master.ts";
 import { runLoop, type Executor } from "./optimize.ts";
 import type { LateResult } from "./state.ts";
-import { Trial, type Metrics } from "./trial.ts";
+import { checkName, Trial, type Metrics } from "./trial.ts";
 
 /** What a define-by-run objective's `trial.params` holds. */
 export type Parameters = Readonly<Record<string, ParameterValue>>;
@@ -80,7 +80,7 @@ export interface OptimizeOptions {
 export async function createStudy<T = Parameters>(options: CreateStudyOptions<T> = {}): Promise<Study<T>> {
   const directions = directionsOf(options);
   const { name = "study", seed = crypto.getRandomValues(new Uint32Array(1))[0]!, noisy = false } = options;
-  if (name === "") throw new StudyError("a study needs a name that is not empty.");
+  checkName("study", name);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new StudyError(`the seed must be an integer in [0, 2^53), not ${seed}.`);
   const metricNames = options.metricNames ?? defaultMetricNames(directions.length);
   if (metricNames.length !== directions.length || new Set(metricNames).size !== metricNames.length) {
@@ -237,6 +237,7 @@ export class Study<T = Parameters> {
   }
 
   setAttribute(key: string, value: Json): void {
+    checkName("attribute", key);
     this.master.store.append({ type: "attribute", trial: null, scope: "user", key, value });
   }
 

@@ -50,6 +50,16 @@ export interface TrialInit {
   readonly assignment: Assignment;
 }
 
+/** The longest name that every storage can hold, in UTF-16 units: Optuna's tables have 512, of which a prefix takes some. */
+const LONGEST_NAME = 480;
+
+/** Refuses, as ValueError, a name that some storage cannot hold. */
+export function checkName(what: string, name: string): void {
+  if (name === "" || name.length > LONGEST_NAME || name.includes("\0")) {
+    throw new ValueError(`${what}: ${JSON.stringify(name.slice(0, 40))} is no name; it must have 1 to ${LONGEST_NAME} characters, none of them NUL.`);
+  }
+}
+
 /** One evaluation in progress; T is the type of a declared space's configurations. */
 export class Trial<T = Readonly<Record<string, ParameterValue>>> {
   readonly number: number;
@@ -136,11 +146,13 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
   /** Files how far a constraint is violated; ≤ 0 is feasible. */
   constraint(name: string, value: number): void {
     if (Number.isNaN(value)) throw new ValueError(`constraint "${name}" of trial ${this.number} is NaN; give a number, ≤ 0 where feasible.`);
+    checkName("constraint", name);
     this.channel.constraint(name, value);
   }
 
   /** Keeps a JSON value with the trial. */
   setAttribute(key: string, value: Json): void {
+    checkName("attribute", key);
     this.channel.attribute(key, value);
   }
 
@@ -157,6 +169,7 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
       }
       return known.value;
     }
+    checkName("parameter", name);
     const value = toExternal(distribution, this.channel.suggest(name, distribution));
     this.decided.set(name, { distribution, value });
     return value;
