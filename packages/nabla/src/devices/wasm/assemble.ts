@@ -183,6 +183,11 @@ export class Code {
     return this.byte(0x10).unsigned(index);
   }
 
+  /** Calls the function whose place in the table is on top of the stack. */
+  callIndirect(type: number): this {
+    return this.byte(0x11).unsigned(type).byte(0);
+  }
+
   /** Each of block, loop and if is closed by op("end"). */
   block(): this {
     return this.byte(0x02).byte(0x40);
@@ -237,6 +242,8 @@ export class ModuleAssembler {
   private readonly importedFunctions: { module: string; name: string; type: number }[] = [];
   private readonly functions: { type: number; body: AssembledFunction }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
+  /** Functions of the table, in its order. */
+  private readonly table: number[] = [];
   private readonly memory: MemoryImport;
 
   constructor(memory: MemoryImport) {
@@ -265,6 +272,13 @@ export class ModuleAssembler {
     return this.importedFunctions.length + this.functions.push({ type: this.typeIndex(body), body }) - 1;
   }
 
+  /** What `Code.callIndirect` needs of a defined function: its place in the table, and its type. */
+  indirect(index: number): { readonly place: number; readonly type: number } {
+    const known = this.table.indexOf(index);
+    const place = known >= 0 ? known : this.table.push(index) - 1;
+    return { place, type: this.functions[index - this.importedFunctions.length]!.type };
+  }
+
   exportFunction(name: string, index: number): void {
     this.exports.push({ name, index });
   }
@@ -286,9 +300,17 @@ export class ModuleAssembler {
     for (const { type } of this.functions) declarations.unsigned(type);
     section(out, 3, declarations);
 
+    if (this.table.length > 0) section(out, 4, new Code().append([1, 0x70, 0]).unsigned(this.table.length));
+
     const exports = new Code().unsigned(this.exports.length);
     for (const { name, index } of this.exports) exports.text(name).byte(0).unsigned(index);
     section(out, 7, exports);
+
+    if (this.table.length > 0) {
+      const elements = new Code().append([1, 0]).i32Const(0).op("end").unsigned(this.table.length);
+      for (const index of this.table) elements.unsigned(index);
+      section(out, 9, elements);
+    }
 
     const bodies = new Code().unsigned(this.functions.length);
     for (const { body } of this.functions) {

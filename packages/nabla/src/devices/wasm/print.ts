@@ -18,11 +18,18 @@ export function printFunctions(module: ModuleAssembler, functions: readonly IrFu
   const add = (fn: IrFunction): void => {
     if (indices.has(fn)) return;
     for (const callee of calleesOf(fn.body)) add(callee);
-    const printer = new FunctionPrinter(fn, indices, features);
+    const printer = new FunctionPrinter(fn, (callee) => callOf(module, indices, fn, callee), features);
     indices.set(fn, module.addFunction(printer.print()));
   };
   functions.forEach(add);
   return indices;
+}
+
+/** How `fn` calls `callee`. Through the table: V8 inlines direct calls, which takes it twice as long and runs no faster. */
+function callOf(module: ModuleAssembler, indices: ReadonlyMap<IrFunction, number>, fn: IrFunction, callee: IrFunction): { readonly place: number; readonly type: number } {
+  const index = indices.get(callee);
+  if (index === undefined) throw new Error(`${fn.name} calls ${callee.name}, which calls it back.`);
+  return module.indirect(index);
 }
 
 function calleesOf(statements: readonly Statement[]): IrFunction[] {
@@ -80,7 +87,7 @@ const lowBytes: readonly number[] = [0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4
 
 class FunctionPrinter {
   private readonly fn: IrFunction;
-  private readonly functionIndices: ReadonlyMap<IrFunction, number>;
+  private readonly callOf: (callee: IrFunction) => { readonly place: number; readonly type: number };
   private readonly features: WasmFeatures;
   private readonly code = new Code();
   /** Sets the constants; runs before `code`. */
@@ -91,9 +98,9 @@ class FunctionPrinter {
   /** Indices of locals whose loop has ended. */
   private readonly free = new Map<ValueType, number[]>();
 
-  constructor(fn: IrFunction, functionIndices: ReadonlyMap<IrFunction, number>, features: WasmFeatures) {
+  constructor(fn: IrFunction, callOf: (callee: IrFunction) => { readonly place: number; readonly type: number }, features: WasmFeatures) {
     this.fn = fn;
-    this.functionIndices = functionIndices;
+    this.callOf = callOf;
     this.features = features;
     fn.parameters.forEach((parameter, index) => this.localIndices.set(parameter, index));
   }
@@ -151,9 +158,8 @@ class FunctionPrinter {
         return;
       case "call": {
         for (const argument of statement.arguments) this.expr(argument);
-        const index = this.functionIndices.get(statement.callee);
-        if (index === undefined) throw new Error(`${this.fn.name} calls ${statement.callee.name}, which calls it back.`);
-        code.call(index);
+        const { place, type } = this.callOf(statement.callee);
+        code.i32Const(place).callIndirect(type);
         return;
       }
     }
