@@ -1,6 +1,6 @@
 // What a study's history is kept in: columns that double when they are full, and a record per trial for the rest.
 import { hashString } from "../random/random.ts";
-import { internalWidth, type Distribution } from "../space/distribution.ts";
+import { internalWidth, type Distribution, type Internal } from "../space/distribution.ts";
 import type { Checkpoint, Json, ParameterColumn, Reports } from "./contract.ts";
 
 /** Who may tell a trial. When a lease ends is for the executor or the shared storage to judge, by their clocks. */
@@ -106,6 +106,13 @@ export class GrowingColumn implements ParameterColumn {
     this.distribution = distribution;
     this.width = internalWidth(distribution);
     this.data = nanArray(this.width * capacity);
+  }
+
+  /** The trial's value; undefined when it has none. */
+  at(trial: number): Internal | undefined {
+    const start = trial * this.width;
+    if (Number.isNaN(this.data[start])) return undefined;
+    return this.width === 1 ? this.data[start]! : this.data.slice(start, start + this.width);
   }
 }
 

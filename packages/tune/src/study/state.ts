@@ -1,11 +1,12 @@
 // The study as a fold over its events, kept in columns so that samplers read without copying. `apply` performs no
 // input or output, reads no clock and draws no randomness: the same events give the same state anywhere.
 import { internalWidth, toExternal, type Distribution, type Internal, type ParameterValue } from "../space/distribution.ts";
-import { sameInternal, SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
+import { SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
 import { GrowingColumn, nanArray, newRecord, ReportLog, restoreRecord, saveRecord, type Lease, type SavedRecord, type TrialRecord } from "./columns.ts";
 import { TrialState, type Checkpoint, type Direction, type FrozenTrial, type Json, type Reports, type StudyView, type TrialStateName } from "./contract.ts";
 import { StorageCorruptError } from "./errors.ts";
 import { toJsonInternal, type AskEvent, type ClaimEvent, type CreateEvent, type DeclareEvent, type EnqueueEvent, type FinishEvent, type JsonInternal, type LateEvent, type ReportEvent, type StudyEvent } from "./events.ts";
+import { Points } from "./points.ts";
 
 const STATE_NAMES: readonly TrialStateName[] = ["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", "PAUSED"];
 const NO_REPORTS: Reports = { length: 0, steps: [], metrics: new Map() };
@@ -55,10 +56,7 @@ export class StudyState implements StudyView {
   /** Whether the study has been created. */
   created = false;
   private readonly records: TrialRecord[] = [];
-  /** Evaluated configurations: trials by the hash of their parameters, first evaluated first. */
-  private readonly points = new Map<number, number[]>();
-  private pointCount = 0;
-  private readonly pointSizes = new Set<number>();
+  private readonly points: Points = new Points(this.parameters);
   private readonly caches = new Map<symbol, object>();
   private common: string[] | null = null;
   private commonSpace: SearchSpace | null = null;
@@ -150,11 +148,7 @@ export class StudyState implements StudyView {
   }
 
   internal(trial: number, parameter: string): Internal | undefined {
-    const column = this.parameters.get(parameter);
-    if (column === undefined) return undefined;
-    const start = trial * column.width;
-    if (Number.isNaN(column.data[start])) return undefined;
-    return column.width === 1 ? column.data[start]! : column.data.slice(start, start + column.width);
+    return this.parameters.get(parameter)?.at(trial);
   }
 
   assignment(trial: number): Map<string, Internal> {
@@ -167,50 +161,12 @@ export class StudyState implements StudyView {
   }
 
   find(assignment: Assignment): number {
-    if (!this.pointSizes.has(assignment.size)) return -1;
-    let hash = 0;
-    for (const [name, value] of assignment) {
-      const column = this.parameters.get(name);
-      if (column === undefined) return -1;
-      if (typeof value === "number") hash = (hash + mix(column.nameHash, value)) | 0;
-      else for (let k = 0; k < value.length; k++) hash = (hash + mix(column.nameHash + k, value[k]!)) | 0;
-    }
-    const same = (trial: number): boolean => [...assignment].every(([name, value]) => sameInternal(this.internal(trial, name), value)) && this.sizeOf(trial) === assignment.size;
-    return this.points.get(hash)?.find(same) ?? -1;
+    return this.points.find(assignment);
   }
 
   /** The evaluated trial that has exactly the parameters this one has so far, or −1. */
   findTwin(trial: number): number {
-    if (!this.pointSizes.has(this.sizeOf(trial))) return -1;
-    return this.points.get(this.hashOf(trial))?.find((other) => other !== trial && this.sameParameters(trial, other)) ?? -1;
-  }
-
-  /** Whether two trials have the same parameters with the same values. */
-  sameParameters(a: number, b: number): boolean {
-    for (const { data, width } of this.parameters.values()) {
-      for (let k = 0; k < width; k++) {
-        const x = data[a * width + k]!, y = data[b * width + k]!;
-        if (x !== y && !(Number.isNaN(x) && Number.isNaN(y))) return false;
-      }
-    }
-    return true;
-  }
-
-  /** Number of parameters the trial has. */
-  private sizeOf(trial: number): number {
-    let size = 0;
-    for (const { data, width } of this.parameters.values()) if (!Number.isNaN(data[trial * width])) size++;
-    return size;
-  }
-
-  /** A sum over the parameters, so that their order does not matter. */
-  private hashOf(trial: number): number {
-    let hash = 0;
-    for (const { data, width, nameHash } of this.parameters.values()) {
-      if (Number.isNaN(data[trial * width])) continue;
-      for (let k = 0; k < width; k++) hash = (hash + mix(nameHash + k, data[trial * width + k]!)) | 0;
-    }
-    return hash;
+    return this.points.twin(trial);
   }
 
   cache<T extends object>(key: symbol, make: () => T): T {
@@ -235,7 +191,7 @@ export class StudyState implements StudyView {
     const space = this.jointSpace;
     if (space.parameters.length === 0 || space.constraints.length > 0) return false;
     if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
-    return space.cardinality() <= this.pointCount + this.running.length;
+    return space.cardinality() <= this.points.count + this.running.length;
   }
 
   trial(number: number): FrozenTrial {
@@ -461,20 +417,8 @@ export class StudyState implements StudyView {
     const { answeredBy, parent } = this.record(trial);
     if (state === TrialState.FAIL) return;
     // A fork starts from another's weights: its result is not a function of its parameters alone.
-    if (state === TrialState.COMPLETE && !this.noisy && answeredBy < 0 && parent < 0) this.remember(trial);
+    if (state === TrialState.COMPLETE && !this.noisy && answeredBy < 0 && parent < 0) this.points.add(trial);
     this.intersect(trial);
-  }
-
-  private remember(trial: number): void {
-    const size = this.sizeOf(trial);
-    if (size === 0) return;
-    const hash = this.hashOf(trial);
-    const known = this.points.get(hash);
-    if (known === undefined) this.points.set(hash, [trial]);
-    else if (known.some((other) => this.sameParameters(trial, other))) return;
-    else known.push(trial);
-    this.pointCount++;
-    this.pointSizes.add(size);
   }
 
   private intersect(trial: number): void {
@@ -520,17 +464,4 @@ export function replay(events: Iterable<StudyEvent>): StudyState {
   const state = new StudyState();
   for (const event of events) state.apply(event);
   return state;
-}
-
-const number = new Float64Array(1);
-const words = new Uint32Array(number.buffer);
-
-/** Mixes the bits of a number into those of a key (the finaliser of MurmurHash3). */
-function mix(key: number, value: number): number {
-  number[0] = value + 0; // −0 equals 0
-  let h = Math.imul(key ^ words[0]!, 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 15) ^ words[1]!, 0xc2b2ae35);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0x85ebca6b);
-  return h ^ (h >>> 16);
 }
