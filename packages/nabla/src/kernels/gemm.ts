@@ -70,8 +70,8 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
   return needed === 1 || !pairs ? needed : roundUp(needed, 2);
 }
 
-/** Above this many tiles of rows it pays to pack B. */
-const unpackedRowTiles = 2;
+/** From so many rows on it pays to pack B: in place, where its rows lie far apart, nothing fetches it ahead. */
+const packedRows = tileRows;
 
 /** Enough pieces for a few threads to share evenly. */
 const finePieces = 16;
@@ -128,7 +128,7 @@ class Plan {
     this.edge = rest === 0 ? undefined : { columns: rest, vectors: panelVectors(rest, this.vectors, panelKind) };
 
     this.layoutA = this.dot ? "rows" : layoutOfA(this.a, n);
-    this.layoutB = this.dot || (this.b?.layout === "lanes" && this.rows.count <= unpackedRowTiles) ? "rows" : "packed";
+    this.layoutB = this.dot || (this.b?.layout === "lanes" && m < packedRows) ? "rows" : "packed";
     this.splitRows = this.rowsAreBetterUnits();
 
     const depths = this.dot ? 1 : Math.max(1, Math.ceil(k / blocking.kc));
