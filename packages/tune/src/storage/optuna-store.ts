@@ -2,7 +2,7 @@
 // wrote. Masters renew their leases from a thread of their own, so a busy main thread loses nothing.
 import { Worker } from "node:worker_threads";
 import type { Direction } from "../study/contract.ts";
-import { StorageCorruptError, StorageError, StorageVersionError, StudyError } from "../study/errors.ts";
+import { StorageCorruptError, StorageError, StorageVersionError, StudyError, TuneError } from "../study/errors.ts";
 import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../study/events.ts";
 import { MANUAL } from "../study/master.ts";
 import { StudyState } from "../study/state.ts";
@@ -66,7 +66,7 @@ export interface OptunaStorageOptions extends SharedOptions {
 export class OptunaStorage implements Storage {
   readonly address: string;
   private readonly options: OptunaStorageOptions;
-  private readonly connection: SqlConnection;
+  private connection: SqlConnection;
 
   private constructor(options: OptunaStorageOptions, connection: SqlConnection) {
     this.address = options.shown;
@@ -76,27 +76,21 @@ export class OptunaStorage implements Storage {
 
   /** Opens a database, making the tables when there are none; throws StorageVersionError for another schema. */
   static async open(options: OptunaStorageOptions): Promise<OptunaStorage> {
-    const connection = await options.connect();
+    const storage = new OptunaStorage(options, await options.connect());
     try {
-      await connection.begin(null, true);
-      await prepareTables(connection, options);
-      await connection.commit();
+      await storage.transaction((connection) => prepareTables(connection, options));
     } catch (error) {
-      await connection.rollback().catch(() => undefined);
-      await connection.close();
+      await storage.close();
       throw error;
     }
-    return new OptunaStorage(options, connection);
+    return storage;
   }
 
   async create(event: CreateEvent): Promise<StudyStore> {
-    const { connection } = this;
-    await connection.begin(null, true);
-    let study: number;
-    try {
+    return this.openStudy(await this.transaction(async (connection) => {
       if ((await connection.all("SELECT study_id FROM studies WHERE study_name = ?", [event.name])).length > 0) throw studyExists(event.name, this.address);
       const [row] = await connection.all<{ study_id: number }>("INSERT INTO studies (study_name) VALUES (?) RETURNING study_id", [event.name]);
-      study = row!.study_id;
+      const study = row!.study_id;
       for (const [objective, direction] of event.directions.entries()) {
         await connection.all("INSERT INTO study_directions (direction, study_id, objective) VALUES (?, ?, ?)", [direction.toUpperCase(), study, objective]);
       }
@@ -107,30 +101,24 @@ export class OptunaStorage implements Storage {
         studyAttribute("system", study, "nabla:noisy", event.noisy),
       ];
       for (const { sql, values } of attributes) await connection.all(sql, values);
-      await connection.commit();
-    } catch (error) {
-      await connection.rollback();
-      throw error;
-    }
-    return this.openStudy(study);
+      return study;
+    }));
   }
 
   async load(name: string | undefined): Promise<StudyStore> {
     const chosen = chooseStudy(await this.names(), name, this.address);
-    const [row] = await this.connection.all<{ study_id: number }>("SELECT study_id FROM studies WHERE study_name = ?", [chosen]);
+    const [row] = await this.connected((connection) => connection.all<{ study_id: number }>("SELECT study_id FROM studies WHERE study_name = ?", [chosen]));
     return this.openStudy(row!.study_id);
   }
 
   async names(): Promise<readonly string[]> {
-    const rows = await this.connection.all<{ study_name: string }>("SELECT study_name FROM studies ORDER BY study_id");
+    const rows = await this.connected((connection) => connection.all<{ study_name: string }>("SELECT study_name FROM studies ORDER BY study_id"));
     return rows.map((row) => row.study_name);
   }
 
   async remove(name: string): Promise<void> {
-    const { connection } = this;
     chooseStudy(await this.names(), name, this.address);
-    await connection.begin(null, true);
-    try {
+    await this.transaction(async (connection) => {
       const study = "(SELECT study_id FROM studies WHERE study_name = ?)";
       for (const table of ["hpo_lease", "hpo_late_result", "trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats"]) {
         await connection.all(`DELETE FROM ${table} WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = ${study})`, [name]);
@@ -138,10 +126,34 @@ export class OptunaStorage implements Storage {
       for (const table of ["trials", "study_directions", "study_user_attributes", "study_system_attributes", "studies"]) {
         await connection.all(`DELETE FROM ${table} WHERE study_id = ${study}`, [name]);
       }
-      await connection.commit();
+    });
+  }
+
+  /** One transaction on the whole database. */
+  private transaction<R>(work: (connection: SqlConnection) => Promise<R>): Promise<R> {
+    return this.connected(async (connection) => {
+      await connection.begin(null, true);
+      try {
+        const result = await work(connection);
+        await connection.commit();
+        return result;
+      } catch (error) {
+        await connection.rollback().catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** Does `work` once more when the connection turns out to be lost. */
+  private async connected<R>(work: (connection: SqlConnection) => Promise<R>): Promise<R> {
+    try {
+      return await work(this.connection);
     } catch (error) {
-      await connection.rollback();
-      throw error;
+      if (error instanceof TuneError) throw error;
+      if (!this.connection.lost(error)) throw new StorageError(`${this.address} failed (${(error as Error).message}); check that it may be written by this user.`, { cause: error });
+      await this.connection.close().catch(() => undefined);
+      this.connection = await this.options.connect();
+      return work(this.connection);
     }
   }
 

@@ -8,12 +8,15 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RandomSampler } from "../samplers/random.ts";
 import { StorageCorruptError, StorageError, StorageVersionError } from "../study/errors.ts";
 import { createStudy, loadStudy } from "../study/study.ts";
+import { openStorage } from "./open.ts";
+import { connectPostgres } from "./postgres.ts";
 import { createOptunaTables, formatTime, fromOptunaDistribution, parseTime } from "./optuna-schema.ts";
 
 let folder = "", path = "";
 beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "optuna-")); path = join(folder, "o.db"); });
 afterEach(() => { rmSync(folder, { recursive: true }); });
 const sampler = new RandomSampler();
+const postgres = process.env["NABLA_TEST_POSTGRES"] ?? "";
 
 /** A database with Optuna's tables and these rows. */
 function foreign(rows: string[]): void {
@@ -127,6 +130,25 @@ describe("refused", () => {
     database.close();
     await expect(createStudy({ storage: `sqlite:${path}` })).rejects.toThrow(StorageVersionError);
     await expect(createStudy({ storage: `sqlite:${join(folder, "no", "such.db")}` })).rejects.toThrow(StorageError);
+  });
+
+  test.runIf(postgres !== "")("a newer schema, missing tables and missing rights on PostgreSQL", async () => {
+    const schema = `nabla_${process.pid}`;
+    const storage = `${postgres}?options=-c%20search_path%3D${schema}`;
+    const admin = await connectPostgres(postgres);
+    const read = (): Promise<unknown> => openStorage(storage, { readOnly: true });
+    await expect(read()).rejects.toThrow(StorageError);
+    await expect(createStudy({ storage })).rejects.toThrow(/may be written/);
+    await admin.all(`CREATE SCHEMA ${schema}`);
+    try {
+      await expect(read()).rejects.toThrow(/no tables/);
+      await (await createStudy({ storage, sampler })).close();
+      await admin.all(`UPDATE ${schema}.alembic_version SET version_num = 'v9.0.0.a'`);
+      await expect(loadStudy({ storage })).rejects.toThrow(StorageVersionError);
+    } finally {
+      await admin.all(`DROP SCHEMA ${schema} CASCADE`);
+      await admin.close();
+    }
   });
 
   test("a choice or a distribution that cannot be", async () => {
