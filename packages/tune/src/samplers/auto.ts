@@ -14,8 +14,11 @@ import { TPESampler } from "./tpe.ts";
 const MODEL_TRIALS = 300, MODEL_TRIALS_OF_LARGE_BUDGET = 100, LARGE_BUDGET = 2000;
 /** Coordinates up to which its length scales can be learned from so few trials. */
 const MODEL_DIMENSIONS = 50;
-/** In purely discrete spaces every so many-th trial comes from TPE: tables have cliffs that a smooth model smooths away. */
-const SECOND_OPINION = 4;
+/**
+ * In purely discrete spaces every other trial then comes from TPE: tables have cliffs that a smooth model smooths away, and
+ * which of the two is ahead differs from table to table.
+ */
+const SECOND_OPINION_FROM = 20;
 
 /** Picks between exhaustive search, Gaussian process, TPE, CMA-ES and NSGA. */
 export class AutoSampler implements Sampler {
@@ -52,7 +55,7 @@ export class AutoSampler implements Sampler {
     if (prunedShare(study) > 0.25) return { sampler: this.tpe, reason: "pruned trials can be ranked but not modelled" };
     if (done >= modelTrials) return numeric(context) ? { sampler: this.cma, reason: "many trials, numeric parameters" } : { sampler: this.tpe, reason: "many trials, mixed parameters" };
     const discrete = space.parameters.every(({ distribution }) => Number.isFinite(cardinality(distribution)));
-    if (discrete && done >= 20 && context.trial % SECOND_OPINION === SECOND_OPINION - 1) return { sampler: this.tpe, reason: "a second opinion in a discrete space" };
+    if (discrete && done >= SECOND_OPINION_FROM && context.trial % 2 === 1) return { sampler: this.tpe, reason: "a second opinion in a discrete space" };
     return { sampler: this.gp, reason: "few trials" };
   }
 }

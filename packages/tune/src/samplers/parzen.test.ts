@@ -46,7 +46,7 @@ function kernel(unit: Float64Array, members: readonly number[], row: number, d: 
   const at = sorted.indexOf(row);
   const value = (k: number): number => unit[sorted[k]! * width + d]!;
   const gap = n === 1 ? Math.max(m, 1 - m) : Math.max(at > 0 ? m - value(at - 1) : 0, at < n - 1 ? value(at + 1) - m : 0);
-  const clip = sharp && dimension.kind === "continuous" ? Math.max(0.02, (n + 2) ** -1.35) : 1 / Math.min(100, n + 2);
+  const clip = sharp && dimension.kind === "continuous" ? Math.max(0.02, (n + 2) ** -1.35) : Math.max(1 / Math.min(100, n + 2), sharp || dimension.kind === "continuous" ? 0 : 0.5 / dimension.levels);
   return mass(dimension, x, m, Math.min(1, Math.max(gap, clip)));
 }
 

@@ -13,6 +13,8 @@ const NARROWEST = 0.01;
 const SHARP_EXPONENT = -1.35, SHARP_NARROWEST = 0.02;
 /** Ordered coordinates of fewer cells keep Optuna's clip: it is about as wide as a cell. */
 const FINE_LEVELS = 50;
+/** In cells: the clip of a blunt estimator. Nothing is evaluated twice, so what a bad point says is about its neighbours. */
+const BLUNT_NARROWEST = 0.5;
 /** Terms below exp(−40) of the prior's cannot change a double. */
 const NEGLIGIBLE = -40;
 /** The latest observations count fully; older ones fade linearly (Bergstra et al. 2013). */
@@ -24,7 +26,7 @@ export interface Rows { unit: Float64Array }
 export interface ParzenOptions {
   /** Whether old kernels weigh less than the latest 25. */
   readonly fading: boolean;
-  /** Whether kernels may be narrower than Optuna's where coordinates are fine. */
+  /** Sharp kernels may be narrower than Optuna's where coordinates are fine; others are no narrower than half a cell. */
   readonly sharp: boolean;
 }
 
@@ -278,8 +280,9 @@ export class ParzenEstimator {
 
   /** The least bandwidth in dimension d beside n kernels; the same for all n ≥ 100. */
   private narrowest(d: number, n: number): number {
-    if (this.options.sharp && this.dimensions[d]!.levels >= FINE_LEVELS) return Math.max(SHARP_NARROWEST, (n + 2) ** SHARP_EXPONENT);
-    return n + 2 < 100 ? 1 / (n + 2) : NARROWEST;
+    const { levels } = this.dimensions[d]!;
+    if (this.options.sharp && levels >= FINE_LEVELS) return Math.max(SHARP_NARROWEST, (n + 2) ** SHARP_EXPONENT);
+    return Math.max(n + 2 < 100 ? 1 / (n + 2) : NARROWEST, this.options.sharp ? 0 : BLUNT_NARROWEST / levels);
   }
 
   private updateConstant(row: number): void {
