@@ -1,7 +1,7 @@
 // Simplification: the graph rebuilt bottom-up, equal expressions once, and what costs nothing removed.
 // The result is detached from the tensors it came from.
 import { type DType, isFloating } from "../ops/dtype.ts";
-import { type AnyNode, type Aval, dependencies, GraphNode, type OpName, type OpParams, topologicalOrder } from "../ops/graph.ts";
+import { type AnyNode, type Aval, dependencies, GraphNode, type OpName, type OpParams, paramsKey, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { isMovement } from "./index-map.ts";
 
@@ -46,7 +46,7 @@ class Rewriter {
   }
 
   #make<P extends OpName>(op: P, inputs: readonly GraphNode[], params: OpParams[P], shape: Shape, dtype: DType): GraphNode {
-    const key = `${op}(${inputs.map((input) => input.id).join(",")})${keyOf(params)}`;
+    const key = `${op}(${inputs.map((input) => input.id).join(",")})${paramsKey(params)}`;
     let node = this.#known.get(key);
     if (node === undefined) this.#known.set(key, (node = new GraphNode(op, inputs, params, { shape, dtype })));
     return node;
@@ -262,15 +262,4 @@ function sliceOf(input: GraphNode, axis: number, begin: number, end: number): Gr
   const zeros = input.shape.map(() => 0);
   const params = { begin: zeros.with(axis, begin), end: input.shape.with(axis, end), step: input.shape.map(() => 1) };
   return new GraphNode("slice", [input], params, { shape: input.shape.with(axis, end - begin), dtype: input.dtype });
-}
-
-function keyOf(params: object): string {
-  for (const _ in params) return textOf(params);
-  return "";
-}
-
-function textOf(params: object): string {
-  return JSON.stringify(params, (_, value: unknown) =>
-    typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `#${Object.is(value, -0) ? "-0" : value}` : value,
-  );
 }

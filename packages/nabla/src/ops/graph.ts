@@ -127,6 +127,15 @@ export function dependencies(node: GraphNode): readonly GraphNode[] {
   return node.op === "after" ? node.inputs.slice(0, 1) : node.inputs;
 }
 
+/** Text that the parameters of two nodes of one primitive share exactly when they are equal. */
+export function paramsKey(params: object): string {
+  let key = "";
+  for (const value of Object.values(params) as readonly (number | boolean | string | readonly number[])[]) {
+    key += typeof value === "object" ? `[${value.join(",")}]` : Object.is(value, -0) ? "-0;" : `${value};`;
+  }
+  return key;
+}
+
 /** Every node that `outputs` depend on, inputs before users; nothing above `leaves` and evaluated nodes is visited. */
 export function topologicalOrder(outputs: readonly GraphNode[], leaves?: ReadonlySet<GraphNode>): GraphNode[] {
   return visit(outputs, (node) => node.storage !== undefined || leaves?.has(node) === true);

@@ -2,7 +2,7 @@
 // A program is a pure function of its structure, so values that come and go reuse it.
 import { compileProgram } from "../compile/index.ts";
 import type { Device, Executable } from "../devices/device.ts";
-import { type AnyNode, dependencies, type GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { dependencies, type GraphNode, paramsKey, topologicalOrder } from "../ops/graph.ts";
 import { bytesOf, defaultDevice, DeviceStorage, storageOf } from "./storage.ts";
 
 /** Executables kept a device; the least recently used goes first. */
@@ -50,24 +50,16 @@ function cachedExecutable(device: Device, key: string, make: () => Executable): 
 function structureKey(order: readonly GraphNode[], outputs: readonly GraphNode[]): string {
   const position = new Map<GraphNode, number>();
   const parts: string[] = [];
-  for (const node of order as readonly AnyNode[]) {
+  for (const node of order) {
     position.set(node, position.size);
     if (node.storage !== undefined) {
       parts.push(`@${node.dtype}${node.shape.join(",")}`);
     } else {
       const inputs = node.inputs.map((input) => position.get(input)).join(",");
-      parts.push(`${node.op}(${inputs})${paramsKey(node)}`);
+      parts.push(`${node.op}(${inputs})${paramsKey(node.params)}`);
     }
   }
   return `${parts.join(";")}>${outputs.map((node) => position.get(node)).join(",")}`;
-}
-
-function paramsKey(node: AnyNode): string {
-  // JSON has no −0, NaN or infinities, which constants may be.
-  if (node.op === "constant") return `${node.dtype}${Object.is(node.params.value, -0) ? "-0" : node.params.value}`;
-  if (node.op === "pad") return `${JSON.stringify(node.params)}${node.params.value}`;
-  const text = JSON.stringify(node.params);
-  return text === "{}" ? "" : text;
 }
 
 /** True where a node depends on an argument of a function being traced, so it has no value yet. */
