@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { evaluationGates } from "./evaluations.ts";
+import { frontGates } from "./fronts.ts";
 import { main as hypergradientGates } from "./hypergradients.ts";
 import { Optuna } from "./optuna.ts";
 import { readTables } from "./problems.ts";
@@ -13,7 +14,7 @@ import { storageGates } from "./storage.ts";
 const USAGE = `npm run bench -- tune [options]
   --quick            3 seeds, short runs, no long evaluation counts
   --seeds N          seeds of regret curves (default 20)
-  --only A,B         parts: speed, storage, analytic, tables, evaluations, hypergradients, optuna (its speed)
+  --only A,B         parts: speed, storage, analytic, tables, fronts, evaluations, hypergradients, optuna (its speed)
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
   --python PATH      interpreter that may have Optuna or cmaes (default $NABLA_TEST_OPTUNA, else python3)`;
@@ -40,6 +41,7 @@ export async function main(args: string[]): Promise<void> {
   const optuna = ["analytic", "tables", "optuna"].some(wanted) ? Optuna.find(values.python) : null;
   if (wanted("speed")) speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
+  if (wanted("fronts")) frontGates(report, values.quick);
   if (wanted("evaluations")) evaluationGates(report, values.quick, values.python);
   if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;
   if (wanted("analytic")) analyticGates(report, samplers, seeds, optuna);
