@@ -49,6 +49,8 @@ export class BodyEmitter {
   private readonly contracted = new Set<number>();
   /** Values by instruction, then copy; one where it does not vary along the lanes. */
   private readonly values: Expr[][] = [];
+  /** The accesses of rows found through an index, by pointer. */
+  private readonly indirect: [string, Access & Required<Pick<Access, "indirect">>][] = [];
   /** Bytes to the indirect rows that do not vary along the lanes, by pointer. */
   private readonly rows = new Map<string, Expr>();
   private readonly coordinates: (Expr | undefined)[];
@@ -86,6 +88,7 @@ export class BodyEmitter {
   private declareAccess(access: Access): void {
     const key = pointerKey(access);
     const known = this.pointers.get(key);
+    if (known === undefined && access.indirect !== undefined) this.indirect.push([key, { ...access, indirect: access.indirect }]);
     const offset = Math.min(access.offset, known?.offset ?? Infinity);
     this.pointers.set(key, { access, offset, bytes: cellBytes[cellOf[access.dtype]] });
   }
@@ -238,8 +241,8 @@ export class BodyEmitter {
 
   /** Computes where the rows that instruction `index` names begin, outside the loops in which they stay. */
   private findRows(index: number): void {
-    for (const [key, { access }] of this.pointers) {
-      if (access.indirect?.row === index) this.rows.set(key, this.rowOffset(access, access.indirect, 0));
+    for (const [key, access] of this.indirect) {
+      if (access.indirect.row === index) this.rows.set(key, this.rowOffset(access, access.indirect, 0));
     }
   }
 
