@@ -111,7 +111,7 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   const measures = await withLoss(options, set);
   for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, measures.loss);
   const run = step(model, options.optimizer, (m, batch: Batch) => measure(measures, m.forward(batch[inputName]!), batch[targetName]!));
-  using loader = set.loader({ batchSize, shuffle, seed });
+  const loader = set.loader({ batchSize, shuffle, seed });
   const evaluator = validation === undefined ? undefined : new Evaluator(validation, measures, Math.max(batchSize, 256));
   const checkpoint = options.checkpoint === undefined ? undefined : new Checkpoint(options.checkpoint, model, run.optimizerState, {
     optimizer: options.optimizer.name, samples: set.length, batchSize, shuffle, seed: (typeof seed === "number" ? keyOf(seed) : seed).words.join(" "),
@@ -165,6 +165,7 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
       yield epoch;
     }
   } finally {
+    loader.dispose();
     evaluator?.dispose();
     for (const { module, training } of modes) module.training = training;
     await checkpoint?.written();

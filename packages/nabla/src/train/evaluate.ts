@@ -92,19 +92,23 @@ export async function predict(model: Layer, set: Dataset, options: { readonly ba
   const forward = compile((m: Layer, inputs: Tensor) => m.forward(inputs));
   let values = new Float32Array(0);
   let row = 0;
-  using loader = set.loader({ batchSize: options.batchSize ?? 256 });
-  await inEvaluation(model, async () => {
-    for (const batch of loader.batches()) {
-      const outputs = forward(model, batch[inputName]!);
-      const data = await outputs.data();
-      const width = outputs.size / outputs.shape[0]!;
-      if (values.length === 0) values = new Float32Array(set.length * width);
-      values.set(data, row * width);
-      row += outputs.shape[0]!;
-      outputs.dispose();
-      release(batch);
-      await breathe(defaultDevice());
-    }
-  });
+  const loader = set.loader({ batchSize: options.batchSize ?? 256 });
+  try {
+    await inEvaluation(model, async () => {
+      for (const batch of loader.batches()) {
+        const outputs = forward(model, batch[inputName]!);
+        const data = await outputs.data();
+        const width = outputs.size / outputs.shape[0]!;
+        if (values.length === 0) values = new Float32Array(set.length * width);
+        values.set(data, row * width);
+        row += outputs.shape[0]!;
+        outputs.dispose();
+        release(batch);
+        await breathe(defaultDevice());
+      }
+    });
+  } finally {
+    loader.dispose();
+  }
   return { values, width: values.length / set.length };
 }
