@@ -17,6 +17,8 @@ export interface GaussianProcessOptions {
 interface Derivatives { readonly a?: Float64Array; readonly b?: Float64Array; readonly x?: Float64Array }
 
 const SQRT5 = Math.sqrt(5);
+/** Prior variances of log length scales: of their common level, and of each about it. */
+const COMMON = 0.8, OWN = 0.2;
 const LOW_NOISE = Math.log(1e-8), HIGH_NOISE = Math.log(0.5);
 
 export class GaussianProcess {
@@ -313,7 +315,16 @@ export class GaussianProcess {
       value += 0.5 * z * z;
       gradient[k] = gradient[k]! + z / deviation;
     };
-    for (let d = 0; d < D; d++) normal(d, 0, 1); // length scales about the width of the cube
+    // log ℓ_d = m + deviation, m ~ N(0, 0.8) about the width of the cube, m integrated out: in ten coordinates a few dozen
+    // points tell one scale, not ten, and what they tell of one coordinate holds for the others until they differ.
+    let sum = 0;
+    for (let d = 0; d < D; d++) sum += theta[d]!;
+    const shared = COMMON / (OWN + D * COMMON) * sum;
+    for (let d = 0; d < D; d++) {
+      const slope = (theta[d]! - shared) / OWN;
+      value += 0.5 * theta[d]! * slope;
+      gradient[d] = gradient[d]! + slope;
+    }
     normal(D, 0, 1.5);
     const noise = this.noisePrior();
     normal(D + 1, noise.mean, noise.deviation);
