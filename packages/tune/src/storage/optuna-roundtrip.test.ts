@@ -98,7 +98,7 @@ function facts(study: Study): unknown {
 let studies = 0;
 const places = [
   { kind: "sqlite", open: () => { const file = join(folder, `${++studies}.db`); return { ours: `sqlite:${file}`, theirs: `sqlite:///${file}` }; } },
-  ...(postgres === "" ? [] : [{ kind: "postgres", open: () => ({ ours: postgres, theirs: postgres.replace(/^postgres:/, "postgresql:") }) }]),
+  ...(postgres === "" ? [] : [{ kind: "postgres", open: () => ({ ours: postgres, theirs: postgres.replace(/^postgres:/, "postgresql+psycopg2:") }) }]),
 ];
 
 describe.runIf(python !== "").each(places)("$kind", ({ kind, open }) => {
