@@ -171,9 +171,10 @@ class Surrogate {
       return new LogExpectedImprovement(models[0]!.process, alphas, Float64Array.from(outcomes, (drawn) => Math.min(best, ...drawn)), feasibility);
     }
     const objectives = models.map(({ process }, k) => ({ process, alphas: imagined[k]!.alphas }));
+    const trials = local.map((_, at) => y.map((column) => column[at]!));
     const observed = counting.map((at) => models.map((_, k) => value(k, at)));
     const fronts = imagined[0]!.outcomes.map((_, o) => pending.map((_row, p) => imagined.map(({ outcomes }) => outcomes[o]![p]!)));
-    return new LogExpectedHypervolumeImprovement(objectives, observed, fronts, feasibility);
+    return new LogExpectedHypervolumeImprovement(objectives, trials, observed, fronts, feasibility);
   }
 
   /** The losses of one objective; infinite ones become the worst or best finite. */

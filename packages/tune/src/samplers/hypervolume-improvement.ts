@@ -52,15 +52,19 @@ function thinnedFront(points: readonly (readonly number[])[], m: number): (reado
   return front.length <= limit ? front : nondominatedPrefix(Float64Array.from(front.flat()), m, limit).map((i) => front[i]!);
 }
 
+/** The first trials that decide, with the front, which values are worth having. */
+const EARLY = 16;
+
 /**
- * The median of all points or, where it is worse, the worst value of the front, and a tenth of the points' extent beyond.
- * The front alone would do for a front that is spread out already; of one that is not it would reward only the middle.
+ * The upper quartile of the first trials, feasible or not, or the worst value of the front where that is worse, and a
+ * tenth of all trials' extent beyond. Later trials gather about the front: quantiles that moved with them, or the front's
+ * own extent, would leave out parts of it that have not been found.
  */
-function referenceOf(front: readonly (readonly number[])[], points: readonly (readonly number[])[]): number[] {
+function referenceOf(front: readonly (readonly number[])[], trials: readonly (readonly number[])[]): number[] {
   return front[0]!.map((_, k) => {
-    const column = points.map((point) => point[k]!).sort((a, b) => a - b);
-    const worst = Math.max(column[column.length >> 1]!, ...front.map((point) => point[k]!));
-    return worst + 0.1 * (column.at(-1)! - column[0]! || 1);
+    const column = trials.map((point) => point[k]!), early = column.slice(0, EARLY).sort((a, b) => a - b);
+    const worst = Math.max(early[Math.floor(0.75 * early.length)]!, ...front.map((point) => point[k]!));
+    return worst + 0.1 * (Math.max(...column) - Math.min(...column) || 1);
   });
 }
 
@@ -76,11 +80,11 @@ export class LogExpectedHypervolumeImprovement implements Acquisition {
   private readonly terms: Float64Array;
   private readonly boxTerms: Float64Array;
 
-  /** `observed`: feasible points in the units of the processes; `imagined`: per outcome, one point for each running trial. */
-  constructor(objectives: readonly ObjectiveModel[], observed: readonly (readonly number[])[], imagined: readonly (readonly (readonly number[])[])[], feasibility: LogFeasibility) {
+  /** In the units of the processes: all `trials` in order, those `observed` that count, and per imagined outcome one point for each running trial. */
+  constructor(objectives: readonly ObjectiveModel[], trials: readonly (readonly number[])[], observed: readonly (readonly number[])[], imagined: readonly (readonly (readonly number[])[])[], feasibility: LogFeasibility) {
     const m = objectives.length;
     const front = thinnedFront(observed, m);
-    const reference = referenceOf(front, observed);
+    const reference = referenceOf(front, trials);
     this.objectives = objectives;
     this.feasibility = feasibility;
     this.regions = imagined.map((drawn) => regionOf(drawn.length === 0 ? front : thinnedFront([...front, ...drawn], m), reference));
