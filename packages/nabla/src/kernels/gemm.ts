@@ -11,7 +11,7 @@ import { packSlack, packStrips } from "./pack.ts";
 
 /** Sizes of the blocks, chosen for caches of 32 KiB (L1) and 512 KiB (L2), of which another thread may use half. */
 export interface Blocking {
-  /** Steps of k in one pass: a panel of B stays in L1. */
+  /** Steps of k in one pass: a strip of A and a panel of B fit L1. */
   readonly kc: number;
   /** Columns of the packed block of B. */
   readonly nc: number;
@@ -20,6 +20,9 @@ export interface Blocking {
 }
 
 export const defaultBlocking: Blocking = { kc: 256, nc: 1024, mc: 66 };
+
+/** Panels of B that a strip of A meets in turn: the rows of C that they write follow each other, and are fetched ahead. */
+const panelGroup = 4;
 
 /** Up to this many columns it does not pay to pack A where its rows or columns are contiguous. */
 const unpackedColumns = 64;
@@ -350,7 +353,7 @@ class GemmWriter {
     if (count !== bigCount) pack(middle, end, small);
   }
 
-  /** One block of A against one block of B, panel by panel: a panel stays in L1 while the strips of A pass. Then the epilogue. */
+  /** One block of A against one block of B, a few panels at a time, which stay close while the strips of A pass. Then the epilogue. */
   private multiplyBlock(operands: Operands, tiles: Range, panels: Range, depth: Depth): void {
     const { f, plan } = this;
     const [start, end] = tiles;
@@ -420,12 +423,15 @@ class GemmWriter {
     const strideB = i32(layoutB === "rows" ? plan.b!.kStride : 0);
     const packed = (panel: Expr): Expr => add(add(this.scratch, plan.scratch.b), mul(mul(sub(panel, start), kc), panelWidth * bytes));
     if (fullPanels > 0) {
-      f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => {
-        const inPlace = (): Expr => add(add(operands.b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
-        const from = f.let("panelB", layoutB === "packed" ? packed(panel) : inPlace());
-        const column = f.let("column", mul(panel, panelWidth * bytes));
-        this.strips(operands, block, depth, (rows, strip, rowC) =>
-          f.call(microKernel(precision, rows, plan.vectors, layoutA, layoutB), strip, from, add(rowC, column), rowBytes, kc, accumulate, strideA, strideB));
+      const inPlace = (panel: Expr): Expr => add(add(operands.b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
+      this.blocks("group", [start, smaller(end, fullPanels)], plan.panelBlock, panelGroup, ([first, last]) => {
+        this.strips(operands, block, depth, (rows, strip, rowC) => {
+          const micro = microKernel(precision, rows, plan.vectors, layoutA, layoutB);
+          f.loop("panel", first, last, 1, (panel) => {
+            const from = layoutB === "packed" ? packed(panel) : inPlace(panel);
+            f.call(micro, strip, from, add(rowC, mul(panel, panelWidth * bytes)), rowBytes, kc, accumulate, strideA, strideB);
+          });
+        });
       });
     }
     if (edge === undefined) return;
