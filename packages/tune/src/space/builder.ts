@@ -2,9 +2,10 @@
 // type is inferred; it flattens to a SearchSpace and turns assignments back into typed values.
 import { SpaceError } from "../study/errors.ts";
 import {
-  categoricalDistribution, floatDistribution, intDistribution, ordinalDistribution, permutationDistribution, simplexDistribution,
+  categoricalDistribution, floatDistribution, intDistribution, internalWidth, ordinalDistribution, permutationDistribution, simplexDistribution,
   subsetDistribution, toExternal, type Distribution, type FloatOptions, type IntOptions, type ParameterValue, type Scalar, type SubsetOptions,
 } from "./distribution.ts";
+import { checkComponents, checkParameterName } from "./names.ts";
 import { SearchSpace, type Assignment, type Condition, type InputConstraint, type ParameterSpec, type ParameterValues } from "./space.ts";
 
 declare const valueType: unique symbol;
@@ -32,7 +33,7 @@ export class ObjectSpace<F extends Fields> {
   private flat: SearchSpace | null = null;
 
   constructor(fields: F, inputConstraints: readonly InputConstraint[] = []) {
-    if (Object.keys(fields).some((name) => name === "" || name.includes("."))) throw new SpaceError("a parameter's name must not be empty or contain a dot; dots separate nested names.");
+    checkFields(fields);
     this.fields = fields;
     this.inputConstraints = inputConstraints;
   }
@@ -55,6 +56,7 @@ export class ObjectSpace<F extends Fields> {
       const specs: ParameterSpec[] = [];
       collect(this.fields, "", null, specs);
       if (specs.length === 0) throw new SpaceError("the space has no parameters; add at least one, or use a define-by-run objective.");
+      checkNames(specs);
       this.flat = new SearchSpace(specs, this.inputConstraints);
     }
     return this.flat;
@@ -73,6 +75,24 @@ export class ObjectSpace<F extends Fields> {
   }
 }
 
+/** Names of parameters and of branches, each a part of a flat name. */
+function checkFields(fields: Readonly<Record<string, unknown>>): void {
+  for (const name of Object.keys(fields)) {
+    checkParameterName(name);
+    if (name.includes(".")) throw new SpaceError(`the name "${name}" contains a dot; dots separate nested names.`);
+  }
+}
+
+/** Flat names, which are longer than their parts. */
+function checkNames(specs: readonly ParameterSpec[]): void {
+  const widths = new Map<string, number>();
+  for (const { name, distribution } of specs) {
+    checkParameterName(name);
+    checkComponents(name, internalWidth(distribution), (other) => widths.get(other));
+    widths.set(name, internalWidth(distribution));
+  }
+}
+
 function parameter<T>(distribution: Distribution): Parameter<T> {
   return { node: "parameter", distribution };
 }
@@ -83,6 +103,11 @@ function choice(choices: readonly Scalar[] | Readonly<Record<string, Fields>>): 
   if (Array.isArray(choices)) return parameter(categoricalDistribution(choices));
   const branches = choices as Readonly<Record<string, Fields>>;
   if (Object.keys(branches).length === 0) throw new SpaceError("a choice needs at least one branch.");
+  checkFields(branches);
+  for (const [branch, fields] of Object.entries(branches)) {
+    checkFields(fields);
+    if ("kind" in fields) throw new SpaceError(`the branch "${branch}" has a parameter "kind", which is where a value says its branch; rename it.`);
+  }
   return { node: "branches", branches };
 }
 

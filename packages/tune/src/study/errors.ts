@@ -21,6 +21,8 @@ export class StudyError extends TuneError {}
 export class TrialStateError extends TuneError {}
 /** Objective values, reports or constraints that are not usable numbers or of the wrong count. */
 export class ValueError extends TuneError {}
+/** A name of a study, parameter, metric, constraint or attribute that no storage could hold. */
+export class NameError extends ValueError {}
 /** An objective value that is NaN. */
 export class NaNValueError extends ValueError {}
 /** A worker that acts on a trial whose lease it no longer holds, or never held. */

@@ -1,6 +1,7 @@
 // From a sampler's answer to a new trial: proposals are checked, fixed values laid over, constraints kept, and a
 // point that was evaluated before is answered from memory at no cost to the budget.
-import { contains, describe, fromUnit, indexOfScalar, sameDistribution, toExternal, toInternal, unitWidth, type Distribution, type Internal } from "../space/distribution.ts";
+import { contains, describe, fromUnit, indexOfScalar, internalWidth, sameDistribution, toExternal, toInternal, unitWidth, type Distribution, type Internal } from "../space/distribution.ts";
+import { checkComponents } from "../space/names.ts";
 import { sameInternal, SearchSpace, type Assignment, type InputConstraint, type ParameterSpec, type ParameterValues } from "../space/space.ts";
 import { createRandom } from "../random/random.ts";
 import type { AskContext, Json, Proposal, Sampler } from "./contract.ts";
@@ -145,6 +146,7 @@ export function suggest(state: StudyState, trial: number, name: string, distribu
 function declare(state: StudyState, name: string, distribution: Distribution, emit: Emit): Distribution {
   const known = state.parameters.get(name)?.distribution;
   if (known === undefined) {
+    checkComponents(name, internalWidth(distribution), (other) => state.parameters.get(other)?.width);
     emit({ type: "declare", name, distribution });
     return distribution;
   }

@@ -2,6 +2,7 @@
 import { InlineExecutor, localChannel, type Objective } from "../executors/inline.ts";
 import type { Fields, ObjectSpace } from "../space/builder.ts";
 import { toInternal, type ParameterValue } from "../space/distribution.ts";
+import { checkName, checkParameterName } from "../space/names.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage, StudyStore } from "../storage/storage.ts";
 import { bestTrials } from "../analysis/tables.ts";
@@ -14,7 +15,7 @@ import { defaultMetricNames } from "./events.ts";
 import { Master, MANUAL, type Outcome } from "./master.ts";
 import { runLoop, type Executor } from "./optimize.ts";
 import type { LateResult } from "./state.ts";
-import { checkName, Trial, type Metrics } from "./trial.ts";
+import { Trial, type Metrics } from "./trial.ts";
 
 /** What a define-by-run objective's `trial.params` holds. */
 export type Parameters = Readonly<Record<string, ParameterValue>>;
@@ -86,6 +87,7 @@ export async function createStudy<T = Parameters>(options: CreateStudyOptions<T>
   if (metricNames.length !== directions.length || new Set(metricNames).size !== metricNames.length) {
     throw new StudyError(`${directions.length} objectives need as many different names, not ${JSON.stringify(metricNames)}.`);
   }
+  for (const metric of metricNames) checkName("metric", metric);
   return withStorage(options, async (storage) => {
     if (options.ifExists === "load" && (await storage.names()).includes(name)) {
       const store = await storage.load(name);
@@ -192,6 +194,8 @@ export class Study<T = Parameters> {
   async enqueue(params: Parameters | Partial<T>, attributes: Readonly<Record<string, Json>> = {}): Promise<number> {
     const flat = this.declared === null ? (params as Parameters) : this.declared.flatten(params as Readonly<Record<string, unknown>>);
     if (this.declared !== null) for (const [name, value] of Object.entries(flat)) toInternal(this.declared.search.get(name)!.distribution, value);
+    for (const name of Object.keys(flat)) checkParameterName(name);
+    for (const key of Object.keys(attributes)) checkName("attribute", key);
     return this.master.store.transact(true, (emit) => {
       const trial = this.master.state.length;
       emit({ type: "enqueue", trial, time: this.master.options.now(), fixed: flat as Readonly<Record<string, Json>> });

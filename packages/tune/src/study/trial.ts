@@ -5,6 +5,7 @@ import {
   subsetDistribution, toExternal, type Distribution, type FloatOptions, type IntOptions, type Internal, type ParameterValue, type Scalar, type SubsetOptions,
 } from "../space/distribution.ts";
 import type { ObjectSpace, Fields } from "../space/builder.ts";
+import { checkName, checkParameterName } from "../space/names.ts";
 import type { Assignment } from "../space/space.ts";
 import type { Checkpoint, Json } from "./contract.ts";
 import { ParameterRedeclaredError, ValueError } from "./errors.ts";
@@ -48,16 +49,6 @@ export interface TrialInit {
   readonly checkpoint: Checkpoint | null;
   /** The decided values, when a space was declared. */
   readonly assignment: Assignment;
-}
-
-/** The longest name that every storage can hold, in UTF-16 units: Optuna's tables have 512, of which a prefix takes some. */
-const LONGEST_NAME = 480;
-
-/** Refuses, as ValueError, a name that some storage cannot hold. */
-export function checkName(what: string, name: string): void {
-  if (name === "" || name.length > LONGEST_NAME || name.includes("\0")) {
-    throw new ValueError(`${what}: ${JSON.stringify(name.slice(0, 40))} is no name; it must have 1 to ${LONGEST_NAME} characters, none of them NUL.`);
-  }
 }
 
 /** One evaluation in progress; T is the type of a declared space's configurations. */
@@ -169,7 +160,7 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
       }
       return known.value;
     }
-    checkName("parameter", name);
+    checkParameterName(name);
     const value = toExternal(distribution, this.channel.suggest(name, distribution));
     this.decided.set(name, { distribution, value });
     return value;
