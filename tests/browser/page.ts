@@ -3,6 +3,7 @@ import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla
 import type { LoweredKernel } from "../../packages/nabla/src/kernels/ir.ts";
 import { type DeviceReport, WasmDevice } from "../../packages/nabla/src/devices/wasm/device.ts";
 import { type Training, trainOnMadeUpDigits } from "./training.ts";
+import { tuneParabola } from "./tuning.ts";
 
 /** What the page got to do meanwhile. */
 export interface Ticks {
@@ -127,6 +128,6 @@ async function checkTraining(steps: number): Promise<Training & Ticks> {
 }
 
 declare global {
-  var checks: { readonly checkDevice: typeof checkDevice; readonly checkTraining: typeof checkTraining };
+  var checks: { readonly checkDevice: typeof checkDevice; readonly checkTraining: typeof checkTraining; readonly tuneParabola: typeof tuneParabola };
 }
-globalThis.checks = { checkDevice, checkTraining };
+globalThis.checks = { checkDevice, checkTraining, tuneParabola };

@@ -25,7 +25,8 @@ export { createRandom, type Random } from "./random/random.ts";
 export type { Storage, StudyStore } from "./storage/storage.ts";
 export { MemoryStorage } from "./storage/memory.ts";
 export { defineStudy, type StudyDefinition } from "./study/define.ts";
-export { processExecutor, threadExecutor, type WorkersOptions } from "./executors/workers.ts";
+export { processExecutor, threadExecutor } from "#platform";
+export type { WorkersOptions } from "./executors/workers.ts";
 
 export { AutoSampler } from "./samplers/auto.ts";
 export { RandomSampler } from "./samplers/random.ts";

@@ -55,7 +55,9 @@ export interface Hypergradient<W, H> {
 }
 
 /** The hypergradient cannot be computed from what was given; the message says what to change. */
-export class HypergradientError extends TuneError {}
+export class HypergradientError extends TuneError {
+  override readonly name: string = "HypergradientError";
+}
 
 /** Throws when a number is not finite, naming where it appeared. */
 export function requireFinite(value: number, what: string): number {

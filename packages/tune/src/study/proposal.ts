@@ -10,7 +10,9 @@ import { toJsonInternal, type StudyEvent } from "./events.ts";
 import type { StudyState } from "./state.ts";
 
 /** A sampler that proposed something outside the space. */
-export class SamplerError extends TuneError {}
+export class SamplerError extends TuneError {
+  override readonly name: string = "SamplerError";
+}
 
 type Emit = (event: StudyEvent) => void;
 

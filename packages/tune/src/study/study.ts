@@ -274,7 +274,8 @@ async function withStorage<T>(options: OpenOptions<T>, open: (storage: Storage) 
   let store: StudyStore | null = null;
   try {
     store = await open(storage);
-    const owner = `${crypto.randomUUID()}`;
+    // randomUUID is not there on pages without TLS.
+    const owner = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
     return new Study<T>(storage, owns, new Master(store, { sampler, scheduler: pruner, declared: space, fixed, owner, now: clock }));
   } catch (error) {
     await store?.close();
