@@ -51,9 +51,10 @@ export class ParzenEstimator {
   private normaliser: Float64Array;
   /** Sum of `normaliser` over continuous dimensions. */
   private constant: Float64Array;
-  /** Per ordered dimension: log mass of cell x under the kernel at cell m, for the deviation it was computed with. */
-  private readonly mass: (Float64Array | null)[];
-  private readonly massDeviation: (Float64Array | null)[];
+  /** Per ordered dimension the kernels' masses of its cells. */
+  private readonly masses: (CellMasses | null)[];
+  /** Per row and dimension: the category, or which kernel of `masses`. */
+  private codes: Int32Array;
 
   constructor(rows: Rows, dimensions: readonly UnitDimension[], options: ParzenOptions) {
     this.rows = rows;
@@ -68,10 +69,8 @@ export class ParzenEstimator {
     this.continuous = dimensions.every(({ kind }) => kind === "continuous");
     this.normaliser = new Float64Array(64 * this.width);
     this.constant = new Float64Array(64);
-    const tables = (): (Float64Array | null)[] =>
-      dimensions.map(({ kind, levels }) => (kind === "ordered" ? new Float64Array(levels * levels).fill(Number.NaN) : null));
-    this.mass = tables();
-    this.massDeviation = tables();
+    this.masses = dimensions.map((dimension) => (dimension.kind === "ordered" ? new CellMasses(dimension) : null));
+    this.codes = new Int32Array(64 * this.width);
   }
 
   /** Puts a kernel on a row. */
@@ -84,7 +83,10 @@ export class ParzenEstimator {
       const u = this.rows.unit[row * this.width + d]!;
       if (Number.isNaN(u)) { this.continuous = false; continue; }
       const n = this.counts[d]!++;
-      if (this.dimensions[d]!.kind === "categorical") continue;
+      if (this.dimensions[d]!.kind === "categorical") {
+        this.codes[row * this.width + d] = cellOf(this.dimensions[d]!, u);
+        continue;
+      }
       if (n === this.order[d]!.length) this.order[d] = longer(this.order[d]!);
       const at = this.position(d, row, n);
       insert(this.order[d]!, n, at, row);
@@ -138,70 +140,86 @@ export class ParzenEstimator {
   /** `logDensity` of `count` points, rows of `points`: one walk over the kernels serves all of them. */
   logDensities(points: Float64Array, count: number, out: Float64Array, only = -1): void {
     this.refresh();
-    const { width, size, dimensions, deviation, inverse, constant, normaliser, members } = this;
-    const unit = this.rows.unit;
+    const { width, size, dimensions } = this;
     const from = only < 0 ? 0 : only, to = only < 0 ? width : only + 1;
-    const kinds = new Uint8Array(count * width), cells = new Int32Array(count * width), complete = new Uint8Array(count);
     const prior = new Float64Array(count), sums = new Float64Array(count).fill(1);
-    const match = new Float64Array(width), mismatch = new Float64Array(width);
-    for (let d = from; d < to; d++) {
-      const { levels } = dimensions[d]!;
-      const share = 1 / (this.counts[d]! + 1);
-      match[d] = Math.log((1 + share) / (1 + levels * share));
-      mismatch[d] = Math.log(share / (1 + levels * share));
-    }
+    let present = true;
     for (let c = 0; c < count; c++) {
-      // With all continuous coordinates present their normalisers come as one sum per kernel.
-      complete[c] = only < 0 ? 1 : 0;
       for (let d = from; d < to; d++) {
-        const u = points[c * width + d]!, dimension = dimensions[d]!;
-        if (Number.isNaN(u)) { complete[c] = 0; continue; }
-        prior[c] = prior[c]! + logPrior(dimension, u);
-        kinds[c * width + d] = dimension.kind === "continuous" ? CONTINUOUS : dimension.kind === "ordered" ? ORDERED : CATEGORICAL;
-        if (dimension.kind !== "continuous") cells[c * width + d] = cellOf(dimension, u);
+        const u = points[c * width + d]!;
+        if (Number.isNaN(u)) present = false;
+        else prior[c] = prior[c]! + logPrior(dimensions[d]!, u);
       }
     }
+    if (only < 0 && this.continuous && present) this.sumContinuous(points, prior, sums);
+    else this.sumMixed(points, from, to, prior, sums);
     let total = 1;
-    const plain = only < 0 && this.continuous && complete.every((c) => c === 1);
+    for (let i = 0; i < size; i++) total += this.weight(i);
+    for (let c = 0; c < count; c++) out[c] = prior[c]! + Math.log(sums[c]! / total);
+  }
+
+  /** Adds every kernel's density over the prior's where all coordinates are continuous and present: what an ask in a long study costs. */
+  private sumContinuous(points: Float64Array, prior: Float64Array, sums: Float64Array): void {
+    const { width, size, inverse, constant, members } = this;
+    const unit = this.rows.unit;
     for (let i = 0; i < size; i++) {
       const row = members[i]!, at = row * width;
-      const weight = this.weight(i);
-      total += weight;
-      if (plain) {
-        // The common case without its branches: this loop is what an ask in a long study costs.
-        const start = constant[row]!;
-        for (let c = 0, base = 0; c < count; c++, base += width) {
-          let e = start - prior[c]!;
-          for (let d = 0; d < width; d++) {
-            const z = (points[base + d]! - unit[at + d]!) * inverse[at + d]!;
-            e -= 0.5 * z * z;
-            if (e < NEGLIGIBLE) break;
-          }
-          if (e > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(e);
-        }
-        continue;
-      }
-      for (let c = 0; c < count; c++) {
-        const base = c * width, summed = complete[c] === 1;
-        let e = (summed ? constant[row]! : 0) - prior[c]!;
-        for (let d = from; d < to; d++) {
-          const kind = kinds[base + d]!;
-          if (kind === SKIP) continue;
-          const m = unit[at + d]!;
-          if (m !== m) continue; // the row lacks the coordinate: uniform
-          if (kind === CONTINUOUS) {
-            const z = (points[base + d]! - m) / deviation[at + d]!;
-            e -= 0.5 * z * z;
-            if (!summed) e += normaliser[at + d]!;
-          } else if (kind === ORDERED) e += this.logMass(d, cells[base + d]!, m, deviation[at + d]!, normaliser[at + d]!);
-          else e += cellOf(dimensions[d]!, m) === cells[base + d] ? match[d]! : mismatch[d]!;
-          // Every further term only subtracts, once the constants are in.
-          if (summed && e < NEGLIGIBLE) break;
+      const weight = this.weight(i), start = constant[row]!;
+      for (let c = 0, base = 0; c < prior.length; c++, base += width) {
+        let e = start - prior[c]!;
+        for (let d = 0; d < width; d++) {
+          const z = (points[base + d]! - unit[at + d]!) * inverse[at + d]!;
+          e -= 0.5 * z * z;
+          if (e < NEGLIGIBLE) break;
         }
         if (e > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(e);
       }
     }
-    for (let c = 0; c < count; c++) out[c] = prior[c]! + Math.log(sums[c]! / total);
+  }
+
+  /** The same for coordinates of any kind, also absent ones. */
+  private sumMixed(points: Float64Array, from: number, to: number, prior: Float64Array, sums: Float64Array): void {
+    const { width, size, dimensions, inverse, normaliser, codes, members } = this;
+    const unit = this.rows.unit, count = prior.length;
+    const cells = this.cellsOf(points, count);
+    const exponents = new Float64Array(count);
+    for (let i = 0; i < size; i++) {
+      const at = members[i]! * width;
+      for (let c = 0; c < count; c++) exponents[c] = -prior[c]!;
+      for (let d = from; d < to; d++) {
+        const m = unit[at + d]!;
+        const masses = this.masses[d]!;
+        if (m !== m) {
+          // A row without the coordinate leaves it uniform.
+          for (let c = 0, k = d * count; c < count; c++, k++) if (cells[k]! >= 0) exponents[c] = exponents[c]! + logWidth(dimensions[d]!, cells[k]!);
+        } else if (masses !== null) masses.add(codes[at + d]!, cells.subarray(d * count, (d + 1) * count), exponents);
+        else if (dimensions[d]!.kind === "categorical") {
+          const category = codes[at + d]!, share = 1 / (this.counts[d]! + 1), sum = 1 + dimensions[d]!.levels * share;
+          const match = Math.log((1 + share) / sum), mismatch = Math.log(share / sum);
+          for (let c = 0, k = d * count; c < count; c++, k++) if (cells[k]! >= 0) exponents[c] = exponents[c]! + (cells[k] === category ? match : mismatch);
+        } else {
+          const scale = inverse[at + d]!, constant = normaliser[at + d]!;
+          for (let c = 0, k = d; c < count; c++, k += width) {
+            const z = (points[k]! - m) * scale;
+            if (z === z) exponents[c] = exponents[c]! + constant - 0.5 * z * z;
+          }
+        }
+      }
+      const weight = this.weight(i);
+      for (let c = 0; c < count; c++) if (exponents[c]! > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(exponents[c]!);
+    }
+  }
+  /** Per dimension the points' cells; −1 where they are continuous or absent. */
+  private cellsOf(points: Float64Array, count: number): Int32Array {
+    const cells = new Int32Array(count * this.width).fill(-1);
+    this.dimensions.forEach((dimension, d) => {
+      if (dimension.kind === "continuous") return;
+      for (let c = 0; c < count; c++) {
+        const u = points[c * this.width + d]!;
+        if (!Number.isNaN(u)) cells[d * count + c] = cellOf(dimension, u);
+      }
+    });
+    return cells;
   }
 
   private weight(i: number): number {
@@ -239,23 +257,12 @@ export class ParzenEstimator {
     return dimension.kind === "continuous" ? value : cellCentre(dimension, cellOf(dimension, value));
   }
 
-  /** log of the mass that the kernel at m gives to a cell, remembered per (cell, cell of m). */
-  private logMass(d: number, cell: number, m: number, deviation: number, normaliser: number): number {
-    const dimension = this.dimensions[d]!;
-    const key = cell * dimension.levels + cellOf(dimension, m);
-    if (this.massDeviation[d]![key] === deviation) return this.mass[d]![key]!;
-    const edges = dimension.edges!;
-    const value = Math.log(Math.max(interval((edges[cell]! - m) / deviation, (edges[cell + 1]! - m) / deviation), 1e-300)) + normaliser;
-    this.mass[d]![key] = value;
-    this.massDeviation[d]![key] = deviation;
-    return value;
-  }
-
   /** After changes among fewer than a hundred kernels every bandwidth may differ, as the narrowest one does. */
   private refresh(): void {
     let changed = false;
     for (let d = 0; d < this.width; d++) {
-      if (this.stale[d] === 0) continue;
+      if (this.stale[d] === 0 && this.masses[d]?.full !== true) continue;
+      this.masses[d]?.clear(this.counts[d]!);
       for (let k = 0; k < this.counts[d]!; k++) this.updateKernel(d, k, false);
       this.stale[d] = 0;
       changed = true;
@@ -273,8 +280,12 @@ export class ParzenEstimator {
     const deviation = Math.min(1, Math.max(gap, this.narrowest(d, n)));
     this.deviation[row * width + d] = deviation;
     this.inverse[row * width + d] = 1 / deviation;
-    const inside = Math.log(interval(-m / deviation, (1 - m) / deviation));
-    this.normaliser[row * width + d] = this.dimensions[d]!.kind === "continuous" ? -Math.log(deviation) - LOG_SQRT_2PI - inside : -inside;
+    const masses = this.masses[d]!;
+    if (masses !== null) {
+      this.codes[row * width + d] = masses.kernel(m, deviation);
+      return;
+    }
+    this.normaliser[row * width + d] = -Math.log(deviation) - LOG_SQRT_2PI - Math.log(interval(-m / deviation, (1 - m) / deviation));
     if (withConstant) this.updateConstant(row);
   }
 
@@ -319,10 +330,74 @@ export class ParzenEstimator {
     this.deviation = grown(this.deviation, capacity * this.width);
     this.inverse = grown(this.inverse, capacity * this.width);
     this.normaliser = grown(this.normaliser, capacity * this.width);
+    const codes = new Int32Array(capacity * this.width);
+    codes.set(this.codes);
+    this.codes = codes;
   }
 }
 
-const SKIP = 0, CONTINUOUS = 1, ORDERED = 2, CATEGORICAL = 3;
+/** log masses of an ordered coordinate's cells under the kernels in use, one row per distinct kernel, filled in when asked for. */
+class CellMasses {
+  private readonly dimension: UnitDimension;
+  private readonly means: number[] = [];
+  private readonly deviations: number[] = [];
+  /** Per cell the kernels with their mean in it. */
+  private readonly kernelsAt: number[][];
+  private logMass: Float64Array = new Float64Array(0);
+  private limit = 100;
+
+  constructor(dimension: UnitDimension) {
+    this.dimension = dimension;
+    this.kernelsAt = Array.from({ length: dimension.levels }, () => []);
+  }
+
+  /** Whether most kernels may have gone out of use. */
+  get full(): boolean {
+    return this.means.length > this.limit;
+  }
+
+  /** Forgets all; `limit`: twice the kernels about to be put in, and some. */
+  clear(rows: number): void {
+    this.limit = 2 * rows + 100;
+    this.means.length = this.deviations.length = 0;
+    for (const kernels of this.kernelsAt) kernels.length = 0;
+  }
+
+  /** The number of the kernel with this mean (a cell's centre) and deviation. */
+  kernel(mean: number, deviation: number): number {
+    const here = this.kernelsAt[cellOf(this.dimension, mean)]!;
+    for (const kernel of here) if (this.deviations[kernel] === deviation) return kernel;
+    const kernel = this.means.length, { levels } = this.dimension;
+    this.means.push(mean);
+    this.deviations.push(deviation);
+    here.push(kernel);
+    if ((kernel + 1) * levels > this.logMass.length) {
+      const longer = new Float64Array(2 * (kernel + 1) * levels);
+      longer.set(this.logMass);
+      this.logMass = longer;
+    }
+    this.logMass.fill(Number.NaN, kernel * levels, (kernel + 1) * levels);
+    return kernel;
+  }
+
+  /** Adds to each exponent the log mass of its cell; −1 adds nothing. */
+  add(kernel: number, cells: Int32Array, exponents: Float64Array): void {
+    const start = kernel * this.dimension.levels;
+    for (let c = 0; c < cells.length; c++) {
+      const cell = cells[c]!;
+      if (cell < 0) continue;
+      let value = this.logMass[start + cell]!;
+      if (value !== value) value = this.logMass[start + cell] = this.compute(kernel, cell);
+      exponents[c] = exponents[c]! + value;
+    }
+  }
+
+  private compute(kernel: number, cell: number): number {
+    const edges = this.dimension.edges!, mean = this.means[kernel]!, deviation = this.deviations[kernel]!;
+    const mass = interval((edges[cell]! - mean) / deviation, (edges[cell + 1]! - mean) / deviation);
+    return Math.log(Math.max(mass, 1e-300) / interval(-mean / deviation, (1 - mean) / deviation));
+  }
+}
 
 /** Φ(b) − Φ(a) for a ≤ b, from the tail that keeps digits. */
 function interval(a: number, b: number): number {
@@ -338,6 +413,11 @@ function logPrior(dimension: UnitDimension, u: number): number {
   if (dimension.kind === "categorical") return -Math.log(dimension.levels);
   const cell = cellOf(dimension, u);
   return Math.log(interval(dimension.edges![cell]! - 0.5, dimension.edges![cell + 1]! - 0.5) / PRIOR_MASS);
+}
+
+/** log of a cell's share of the unit interval. */
+function logWidth(dimension: UnitDimension, cell: number): number {
+  return dimension.edges === null ? -Math.log(dimension.levels) : Math.log(dimension.edges[cell + 1]! - dimension.edges[cell]!);
 }
 
 function longer(old: Int32Array): Int32Array {
