@@ -3,6 +3,7 @@ import { installHost } from "../packages/nabla/src/devices/wasm/host.ts";
 import { installFiles } from "../packages/nabla/src/io/files.ts";
 import { nodeFiles } from "../packages/nabla/src/node/files.ts";
 import { nodeHost } from "../packages/nabla/src/node/host.ts";
+import "../packages/tune/src/node/platform.ts";
 
 installHost(nodeHost());
 installFiles(nodeFiles);

@@ -1,4 +1,5 @@
 // The trials whose durability is measured; run by itself with a storage and a number of trials, for strace to count.
+import "../../packages/tune/src/node/platform.ts";
 import { RandomSampler } from "../../packages/tune/src/samplers/random.ts";
 import { createStudy } from "../../packages/tune/src/study/study.ts";
 import type { Trial } from "../../packages/tune/src/study/trial.ts";

@@ -4,6 +4,7 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import "../../packages/tune/src/node/platform.ts";
 import { processExecutor } from "../../packages/tune/src/executors/workers.ts";
 import { RandomSampler } from "../../packages/tune/src/samplers/random.ts";
 import { createStudy, loadStudy, type Study } from "../../packages/tune/src/study/study.ts";
