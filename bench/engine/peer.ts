@@ -98,5 +98,7 @@ export class Peer {
 
 function wordsOf(request: Request & Conditions): string | undefined {
   if (request.work === "fma") return `fma ${request.rounds} ${request.seconds}`;
+  // As many multiply-adds as the product has, in tiles of 6 × 16 over k = 256.
+  if (request.work === "matmul") return `tiles ${Math.max(1, Math.round((request.m * request.n * request.k) / (6 * 16 * 256)))} ${request.seconds}`;
   return request.work === "elementwise" || request.work === "adam" ? `${request.work} ${request.size} ${request.seconds}` : undefined;
 }

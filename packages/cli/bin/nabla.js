@@ -6,6 +6,9 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 try {
+  // Parsing the sources is half of a start: Node keeps what it made of them.
+  const { enableCompileCache } = await import("node:module");
+  enableCompileCache();
   // The sources in the repository (--conditions=nabla-source), what was built of them elsewhere.
   const { main } = await import("#main");
   process.exitCode = await main(process.argv.slice(2));

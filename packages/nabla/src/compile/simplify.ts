@@ -252,9 +252,9 @@ function swapsLastTwo(permutation: readonly number[]): boolean {
 }
 
 /** The number that fills `node`, if it is a constant behind reshapes and broadcasts. */
-function fillValue(node: GraphNode): number | undefined {
+export function fillValue(node: GraphNode): number | undefined {
   let current = node as AnyNode;
-  while (current.op === "reshape" || current.op === "broadcast") current = current.inputs[0] as AnyNode;
+  while ((current.op === "reshape" || current.op === "broadcast") && current.storage === undefined) current = current.inputs[0] as AnyNode;
   return current.op === "constant" ? current.params.value : undefined;
 }
 

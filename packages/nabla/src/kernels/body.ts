@@ -9,6 +9,8 @@ import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from
 export interface Group {
   readonly copies: number;
   readonly single: boolean;
+  /** Vectors between the coordinate and the first copy; default 0. */
+  readonly first?: number;
 }
 
 export interface BodyOptions {
@@ -139,6 +141,12 @@ export class BodyEmitter {
     this.compute(depth);
   }
 
+  /** The next vectors at the same coordinates. */
+  proceed(group: Group): void {
+    this.group = group;
+    this.compute(this.vectorDepth);
+  }
+
   /** Value of an instruction in vector `copy` of the group. */
   value(index: number, copy: number): Expr {
     const copies = this.values[index]!;
@@ -197,9 +205,10 @@ export class BodyEmitter {
     return this.f.let("madd", op === "add" ? madd(a, b, c) : nmadd(a, b, c));
   }
 
-  /** Elements from the group's first to the first of vector `copy`. */
+  /** Elements from the coordinate to the first of vector `copy`. */
   private advance(copy: number): number {
-    return copy * (this.group.single ? 1 : this.options.lanes);
+    const { first = 0, single } = this.group;
+    return (first + copy) * (single ? 1 : this.options.lanes);
   }
 
   private addressOf(access: Access, depth: number): { readonly address: Expr; readonly offset: number; readonly laneBytes: number } {
@@ -305,28 +314,33 @@ export class BodyEmitter {
 
 /**
  * Runs `body` over [from, to), not empty, along the vector axis: groups of `copies` vectors, then vectors, then single elements.
- * `multiple` divides the length; tails that cannot occur are left out.
+ * A turn of the loop over groups runs `rounds` of them. `multiple` divides the length; tails that cannot occur are left out.
  */
 export function vectorLoop(
   f: FunctionBuilder,
   from: Expr,
   to: Expr,
-  { lanes, copies, multiple = 1 }: { readonly lanes: number; readonly copies: number; readonly multiple?: number },
+  { lanes, copies, rounds = 1, multiple = 1 }: { readonly lanes: number; readonly copies: number; readonly rounds?: number; readonly multiple?: number },
   body: (at: Expr, group: Group) => void,
 ): void {
-  const wide = lanes * copies;
-  const groups = (name: string, start: Expr, end: Expr, step: number, group: Group): void => {
-    if (start.op === "const" && end.op === "const" && end.value - start.value <= step) {
-      if (start.value < end.value) body(start, group);
-    } else f.loop(name, start, end, step, (at) => body(at, group));
+  const wide = lanes * copies * rounds;
+  const turn = (at: Expr): void => {
+    for (let round = 0; round < rounds; round++) body(at, { copies, single: false, first: round * copies });
   };
+  const repeat = (name: string, start: Expr, end: Expr, step: number, run: (at: Expr) => void): void => {
+    if (start.op === "const" && end.op === "const" && end.value - start.value <= step) {
+      if (start.value < end.value) run(start);
+    } else f.loop(name, start, end, step, run);
+  };
+  const vector = (at: Expr): void => body(at, { copies: 1, single: false });
   if (from.op === "const" && to.op === "const") {
     const length = to.value - from.value;
     const main = from.value + length - (length % wide);
     const vectors = Math.floor((length % wide) / lanes);
     const singles = length % lanes;
-    groups("j", from, i32(main), wide, { copies, single: false });
-    if (vectors > 0) body(i32(main), { copies: vectors, single: false });
+    repeat("j", from, i32(main), wide, turn);
+    if (rounds > 1) repeat("v", i32(main), i32(main + vectors * lanes), lanes, vector);
+    else if (vectors > 0) body(i32(main), { copies: vectors, single: false });
     if (singles > 0) body(i32(main + vectors * lanes), { copies: singles, single: true });
     return;
   }
@@ -334,14 +348,14 @@ export function vectorLoop(
   let at = from;
   if (copies > 1 || lanes > 1) {
     const wideEnd = multiple % wide === 0 ? to : cut(at, wide);
-    groups("j", at, wideEnd, wide, { copies, single: false });
+    repeat("j", at, wideEnd, wide, turn);
     at = wideEnd;
   }
-  if (lanes > 1 && copies > 1 && multiple % wide !== 0) {
+  if (lanes > 1 && wide > lanes && multiple % wide !== 0) {
     const vectorEnd = multiple % lanes === 0 ? to : cut(at, lanes);
-    groups("v", at, vectorEnd, lanes, { copies: 1, single: false });
+    repeat("v", at, vectorEnd, lanes, vector);
     at = vectorEnd;
   }
-  if (multiple % lanes !== 0 || lanes === 1) groups("s", at, to, 1, { copies: 1, single: true });
+  if (multiple % lanes !== 0 || lanes === 1) repeat("s", at, to, 1, (single) => body(single, { copies: 1, single: true }));
 }
 

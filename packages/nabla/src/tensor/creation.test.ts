@@ -43,4 +43,15 @@ onEveryDevice("creation", () => {
     expect(full([2], 1, "bool").dtype).toBe("bool");
     expect(() => full([2], 0.5, "int32")).toThrow(DTypeError);
   });
+
+  test("one number everywhere is the same before and after it has a value", () => {
+    for (const dtype of ["float32", "float64", "int32", "uint8", "bool"] as const) {
+      const x = full([3, 5], 1, dtype);
+      const twice = x.reshape([15]).cast("float64").mul(2);
+      expect(x.dataSync()).toHaveLength(15);
+      expect(x.reshape([5, 3]).toArray()).toEqual(full([5, 3], 1, dtype).toArray());
+      expect(twice.sum().item()).toBe(30);
+    }
+    expect(zeros([0, 4]).toArray()).toEqual([]);
+  });
 });

@@ -1,8 +1,11 @@
 // Evaluation: nodes without a value → one program, compiled once a structure → their storages.
 // A program is a pure function of its structure, so values that come and go reuse it.
 import { compileProgram } from "../compile/index.ts";
+import { fillValue } from "../compile/simplify.ts";
 import type { Device, Executable } from "../devices/device.ts";
+import { hostArray } from "../ops/dtype.ts";
 import { dependencies, type GraphNode, paramsKey, topologicalOrder } from "../ops/graph.ts";
+import { sizeOf } from "../ops/shape.ts";
 import { bytesOf, defaultDevice, DeviceStorage, storageOf } from "./storage.ts";
 
 /** Executables kept a device; the least recently used goes first. */
@@ -13,6 +16,11 @@ const caches = new WeakMap<Device, Map<string, Executable>>();
 export function evaluate(nodes: readonly GraphNode[]): void {
   const outputs = [...new Set(nodes)].filter((node) => node.storage === undefined);
   if (outputs.length === 0) return;
+  const fills = outputs.map(fillValue);
+  if (fills.every((value) => value !== undefined)) {
+    outputs.forEach((node, index) => attach(node, filled(node, fills[index]!)));
+    return;
+  }
   const order = topologicalOrder(outputs);
   const inputs = order.filter((node) => node.storage !== undefined || node.op === "source");
   const storages = inputs.map(storageOf);
@@ -22,10 +30,20 @@ export function evaluate(nodes: readonly GraphNode[]): void {
   );
   const results = outputs.map((node) => new DeviceStorage(device, bytesOf(node)));
   executable.run([...storages.map((storage) => storage.buffer), ...results.map((storage) => storage.buffer)]);
-  outputs.forEach((node, index) => {
-    node.storage = results[index];
-    if (!node.tracked) node.inputs = [];
-  });
+  outputs.forEach((node, index) => attach(node, results[index]!));
+}
+
+function attach(node: GraphNode, storage: DeviceStorage): void {
+  node.storage = storage;
+  if (!node.tracked) node.inputs = [];
+}
+
+/** One number everywhere needs no program. */
+function filled(node: GraphNode, value: number): DeviceStorage {
+  const device = defaultDevice();
+  const storage = new DeviceStorage(device, bytesOf(node));
+  device.write(storage.buffer, hostArray(node.dtype, sizeOf(node.shape)).fill(value));
+  return storage;
 }
 
 function cachedExecutable(device: Device, key: string, make: () => Executable): Executable {

@@ -183,9 +183,9 @@ export class Code {
     return this.byte(0x10).unsigned(index);
   }
 
-  /** Calls the function whose place in the table is on top of the stack. */
-  callIndirect(type: number): this {
-    return this.byte(0x11).unsigned(type).byte(0);
+  /** Through the table: V8 inlines direct calls, which takes it twice as long and runs no faster. */
+  callIndirect({ place, type }: TablePlace): this {
+    return this.i32Const(place).byte(0x11).unsigned(type).byte(0);
   }
 
   /** Each of block, loop and if is closed by op("end"). */
@@ -235,6 +235,12 @@ function section(into: Code, id: number, content: Code): void {
   into.byte(id).unsigned(content.bytes.length).append(content.bytes);
 }
 
+/** Where a function stands in the module's table, and its type. */
+export interface TablePlace {
+  readonly place: number;
+  readonly type: number;
+}
+
 /** Collects functions and writes the binary module. Imported functions must be declared before the first defined one. */
 export class ModuleAssembler {
   private readonly types: string[] = [];
@@ -273,7 +279,7 @@ export class ModuleAssembler {
   }
 
   /** What `Code.callIndirect` needs of a defined function: its place in the table, and its type. */
-  indirect(index: number): { readonly place: number; readonly type: number } {
+  indirect(index: number): TablePlace {
     const known = this.table.indexOf(index);
     const place = known >= 0 ? known : this.table.push(index) - 1;
     return { place, type: this.functions[index - this.importedFunctions.length]!.type };

@@ -1,7 +1,7 @@
 // A program as one WebAssembly module: run(table, thread, threads) executes all kernels, with barriers between phases.
 // Each thread takes its fixed share of every kernel's units; what is too small to share runs on one thread, without a barrier.
 import type { IrFunction, LoweredKernel } from "../../kernels/ir.ts";
-import { Code, type MemoryImport, ModuleAssembler } from "./assemble.ts";
+import { Code, type MemoryImport, ModuleAssembler, type TablePlace } from "./assemble.ts";
 import { controlLayout as control } from "./control.ts";
 import { printFunctions, type WasmFeatures } from "./print.ts";
 
@@ -57,7 +57,7 @@ export function buildModule(
   const scratchBytes = kernels.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), 0);
 
   const indices = printFunctions(module, kernels.map((kernel) => kernel.entry), features);
-  const run = new RunWriter(indices, scratchBytes > 0 ? bufferCount : undefined);
+  const run = new RunWriter((entry) => module.indirect(indices.get(entry)!), scratchBytes > 0 ? bufferCount : undefined);
   if (worth === 1) {
     for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
   } else {
@@ -112,11 +112,11 @@ const start = 5;
 class RunWriter {
   static readonly locals = ["i32", "i32", "i32"] as const;
   readonly code: Code = new Code();
-  readonly #functions: ReadonlyMap<IrFunction, number>;
+  readonly #placeOf: (entry: IrFunction) => TablePlace;
   readonly #scratchEntry: number | undefined;
 
-  constructor(functions: ReadonlyMap<IrFunction, number>, scratchEntry: number | undefined) {
-    this.#functions = functions;
+  constructor(placeOf: (entry: IrFunction) => TablePlace, scratchEntry: number | undefined) {
+    this.#placeOf = placeOf;
     this.#scratchEntry = scratchEntry;
   }
 
@@ -172,8 +172,8 @@ class RunWriter {
     code.branch(0).op("end").op("end").op("end");
   }
 
-  barrier(index: number): void {
-    this.code.localGet(threads).i32Const(1).op("i32.gt_u").if().localGet(threads).call(index).op("end");
+  barrier(barrier: TablePlace): void {
+    this.code.localGet(threads).i32Const(1).op("i32.gt_u").if().localGet(threads).callIndirect(barrier).op("end");
   }
 
   #call(kernel: LoweredKernel, pushRange: () => void): void {
@@ -182,7 +182,7 @@ class RunWriter {
     pushRange();
     if (this.#scratchEntry === undefined) code.i32Const(0);
     else code.localGet(table).localGet(thread).i32Const(2).op("i32.shl").op("i32.add").memory("i32.load", 4 * this.#scratchEntry);
-    code.call(this.#functions.get(kernel.entry)!);
+    code.callIndirect(this.#placeOf(kernel.entry));
   }
 }
 
@@ -190,7 +190,7 @@ class RunWriter {
  * barrier(threads): the last to arrive clears the first `claims` words of control.claimed and opens the next generation, the others spin on it, then sleep.
  * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
  */
-function addBarrier(module: ModuleAssembler, claims: number): number {
+function addBarrier(module: ModuleAssembler, claims: number): TablePlace {
   const parties = 0;
   const generation = 1;
   const left = 2;
@@ -233,5 +233,5 @@ function addBarrier(module: ModuleAssembler, claims: number): number {
   code.i32Const(4 * control.barrierSleepers).i32Const(1).memory("i32.atomic.rmw.sub").op("drop");
   code.op("end");
   trapIfBroken();
-  return module.addFunction({ parameters: ["i32"], results: [], locals: ["i32", "i32"], code });
+  return module.indirect(module.addFunction({ parameters: ["i32"], results: [], locals: ["i32", "i32"], code }));
 }
