@@ -36,9 +36,9 @@ export function unrolling(body: readonly Instruction[]): number {
   return work > 40 ? 1 : work > 2.5 ? 2 : 8;
 }
 
-/** Groups a turn of the loop runs: bodies of middling length have no registers for more vectors at once, but the loop around them is a third of their instructions. */
-function roundsOf(copies: number): number {
-  return copies === 2 ? 4 : 1;
+/** Groups a turn of the loop runs: bodies of middling length have no registers for more vectors at once, but the loop is a third of their instructions. */
+function roundsOf(body: readonly Instruction[], copies: number): number {
+  return copies === 2 && body.every((instruction) => costOf(instruction) < 2) ? 4 : 1;
 }
 
 /** Nanoseconds for `elements` runs of a body on one core: arithmetic, or memory traffic where that is slower. */
@@ -81,7 +81,7 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
   const depths = extents.map((_, axis) => (axis === rank - 1 ? 3 : axis === rank - 2 ? 2 : 1));
   const emitter = new BodyEmitter(f, args, { body, stores, depths, vectorAxis: rank - 1, lanes });
   const columns = (from: Expr, to: Expr, multiple: number): void => {
-    vectorLoop(f, from, to, { lanes, copies, rounds: roundsOf(copies), multiple }, (at, group) => {
+    vectorLoop(f, from, to, { lanes, copies, rounds: roundsOf(body, copies), multiple }, (at, group) => {
       if ((group.first ?? 0) > 0) emitter.proceed(group);
       else emitter.enter(3, [[rank - 1, at]], group);
       emitter.store();
