@@ -19,7 +19,7 @@ export interface Column {
 export function samplesOf(name: string, column: Column): number {
   const { data, shape } = column ?? {};
   if (!isTypedArray(data)) throw new DTypeError(`Column "${name}" is no typed array of numbers.`, "Pass a Float32Array, Float64Array, Int32Array or Uint8Array with the samples one after another.");
-  if (!Array.isArray(shape)) throw new ShapeError(`Column "${name}" does not say what shape a sample has.`, "Pass it, e.g. { data, shape: [28, 28] }, or shape: [] for one number a sample.");
+  if (!Array.isArray(shape) || !(shape as Shape).every((extent) => Number.isInteger(extent) && extent >= 0)) throw new ShapeError(`Column "${name}" does not say what shape a sample has.`, "Pass it, e.g. { data, shape: [28, 28] }, or shape: [] for one number a sample.");
   const size = sizeOf(shape as Shape);
   if (size === 0 || data.length % size !== 0) {
     throw new ShapeError(`Column "${name}" has ${data.length} values, which samples of shape ${formatShape(shape)} do not divide.`, "Check the shape of one sample.");

@@ -30,6 +30,7 @@ describe("Dataset", () => {
     expect(() => dataset({ x: { data: new Float32Array(5), shape: [0] } })).toThrow(ShapeError);
     expect(() => dataset({ x: { data: new Float32Array(0), shape: [2] } })).toThrow("The data set is empty.");
     for (const column of [{ data: [1, 2], shape: [] }, undefined, {}]) expect(() => dataset({ x: column as never })).toThrow(DTypeError);
+    for (const shape of [[-2], [-2, -1], [0.5], [NaN]]) expect(() => dataset({ x: { data: new Float32Array(4), shape } })).toThrow('Column "x" does not say what shape');
     expect(() => dataset({ x: { data: new Float32Array(2) } as never })).toThrow('Column "x" does not say what shape a sample has.');
   });
 

@@ -1,8 +1,9 @@
 // io: saving and loading models and tensors.
 // `import { io } from "nabla"`.
 import type { Module } from "../nn/module.ts";
+import { describe, ValueError } from "../ops/errors.ts";
 import { tensor } from "../tensor/creation.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { assignAll } from "./assign.ts";
 import { type Archive, decodeSafetensors, encodeSafetensors, type HostTensor } from "./safetensors.ts";
 import { files } from "./files.ts";
@@ -19,8 +20,10 @@ function isModule(value: Saveable): value is Module {
 
 /** The bytes of a safetensors file. */
 export async function encode(value: Saveable, metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array<ArrayBuffer>> {
+  if (typeof value !== "object" || value === null) throw new ValueError(`${describe(value)} cannot be saved.`, "Pass a module, or a record of tensors by name.");
   const tensors: [string, HostTensor][] = [];
   for (const [name, each] of Object.entries(isModule(value) ? value.variables() : value)) {
+    if (!(each instanceof Tensor)) throw new ValueError(`"${name}" is ${describe(each)}, not a tensor.`, "Pass a module, or a record of tensors by name.");
     tensors.push([name, { dtype: each.dtype, shape: each.shape, data: await each.data() }]);
   }
   return encodeSafetensors({ tensors: Object.fromEntries(tensors), metadata });

@@ -80,6 +80,14 @@ onEveryDevice("io", () => {
     await expect(load(folder)).rejects.toThrow(/Pass a file, not a folder/);
   });
 
+  test("what is no tensor is named, and nothing is written", async () => {
+    const path = join(folder, "m.safetensors");
+    await expect(save(path, { a: ones([1]), b: 3 } as never)).rejects.toThrow('"b" is 3, not a tensor. Pass a module, or a record of tensors by name.');
+    await expect(save(path, 3 as never)).rejects.toThrow("3 cannot be saved.");
+    await expect(save(path, {}, { epoch: 3 } as never)).rejects.toThrow('The metadata "epoch" is 3. Pass strings');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test("what cannot be encoded leaves the old file", async () => {
     const path = join(folder, "m.safetensors");
     await save(path, { x: ones([2]) });

@@ -1,7 +1,7 @@
 // safetensors: u64 header length, JSON header, raw little-endian data. Everything read is bounds-checked first.
 // Format: github.com/huggingface/safetensors, "Format" in its README.
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { FormatError } from "../ops/errors.ts";
+import { describe, FormatError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 
 /** A named array of a file. */
@@ -37,6 +37,8 @@ const dtypes = new Map<string, DType>(Object.entries(names).map(([dtype, name]) 
 
 /** Writes an archive; entries are ordered by descending element size so that all data is aligned. */
 export function encodeSafetensors({ tensors, metadata }: Archive): Uint8Array<ArrayBuffer> {
+  const wrong = Object.entries<unknown>(metadata).find(([, value]) => typeof value !== "string");
+  if (wrong !== undefined) throw new FormatError(`The metadata "${wrong[0]}" is ${describe(wrong[1])}.`, "Pass strings, e.g. of JSON.stringify.");
   const entries = Object.entries(tensors).sort(([, a], [, b]) => bytesPerElement[b.dtype] - bytesPerElement[a.dtype]);
   const described: [name: string, value: unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
   let offset = 0;

@@ -1,9 +1,9 @@
 // Losses: functions of outputs and targets, averaged over the batch to a scalar.
 // They take logits where that is the stable form: log-softmax and softplus never take the log of a rounded 0.
 import { isFloating } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 
 /** A loss, as `train.fit` takes one. */
 export type Loss = (outputs: Tensor, targets: Tensor) => Tensor;
@@ -19,6 +19,7 @@ export type Loss = (outputs: Tensor, targets: Tensor) => Tensor;
  * crossEntropy(tensor([[2, 0]]), tensor([0], { dtype: "int32" })).item(); // 0.1269…
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  requireTensors("crossEntropy", { logits, labels });
   const classes = logits.shape.at(-1);
   if (classes === undefined) throw new ShapeError("crossEntropy: the logits are a scalar.", "Pass logits [..., classes].");
   const expected = isFloating(labels.dtype) ? logits.shape : logits.shape.slice(0, -1);
@@ -72,8 +73,16 @@ export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   return logits.softplus().sub(logits.mul(targets)).mean();
 }
 
+/** Throws {@link ValueError} on what is missing in a batch. */
+function requireTensors(operation: string, operands: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(operands)) {
+    if (!(value instanceof Tensor)) throw new ValueError(`${operation}: the ${name} are ${describe(value)}, not a tensor.`, "Does the batch have a field of this name?");
+  }
+}
+
 /** Targets that only broadcast ([batch] against [batch, 1]) are the classic silent mistake. */
 function requireFloatingPair(operation: string, outputs: Tensor, targets: Tensor): void {
+  requireTensors(operation, { outputs, targets });
   if (!sameShape(outputs.shape, targets.shape)) {
     throw new ShapeError(`${operation}: outputs ${formatShape(outputs.shape)} and targets ${formatShape(targets.shape)} differ.`, "Reshape the targets to the outputs' shape.");
   }

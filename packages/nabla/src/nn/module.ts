@@ -1,6 +1,6 @@
 // Module: a layer or a model is a plain class; its fields, in order, are its tree.
 // Variables are state, modules nest, everything else (numbers, tensors, functions) is configuration.
-import { NablaError } from "../ops/errors.ts";
+import { NablaError, ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 
@@ -28,6 +28,7 @@ export abstract class Module {
     const { forward } = this;
     const located = (...inputs: never[]): unknown => {
       try {
+        if (inputs.length > 0 && inputs[0] === undefined) throw new ValueError("The input is undefined.", "Pass a tensor: does the batch have a field of this name?");
         return forward.apply(this, inputs);
       } catch (error) {
         if (error instanceof NablaError) prependPath(error, this);

@@ -126,6 +126,11 @@ onEveryDevice("Module", () => {
     expect(block.train().branches.rest[0]!.training).toBe(true);
   });
 
+  test("what is no layer is named where the network is made", () => {
+    expect(() => nn.sequential(nn.dense(2, 2), nn.relu as never)).toThrow("sequential: layer 1 is a function. Call it, e.g. relu().");
+    expect(() => nn.sequential(undefined as never)).toThrow("sequential: layer 0 is undefined. Pass modules with a forward method.");
+  });
+
   test("errors say which layer they come from", () => {
     const model = nn.sequential(nn.flatten(), nn.sequential(nn.dense(4, 3), nn.relu(), nn.dense(4, 2)));
     expect(() => model.forward(zeros([2, 2, 2]))).toThrow(/^In Sequential\.layers\.1\.layers\.2: dense\(4, 2\): the input has shape \[2, 3\], its last axis is not 4\./);
@@ -235,6 +240,7 @@ onEveryDevice("losses", () => {
     expect(nn.crossEntropy(logits(), tensor([0, 3], { dtype: "int32" })).item()).toBeNaN();
     expect(() => nn.requireLabels([0, 1, 3], 3)).toThrow(/Label 3 of row 2 is outside the 3 classes/);
     expect(() => nn.requireLabels([0.5], 3)).toThrow(ValueError);
+    expect(() => nn.crossEntropy(logits(), [0, 1] as never)).toThrow("crossEntropy: the labels are an array, not a tensor.");
   });
 
   test("mean squared error and binary cross-entropy", () => {

@@ -1,4 +1,5 @@
 // Sequential: layers one after another.
+import { describe, ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Layer, Module } from "./module.ts";
 
@@ -7,6 +8,10 @@ export class Sequential extends Module {
 
   constructor(layers: readonly Layer[]) {
     super();
+    const wrong = layers.findIndex((layer) => typeof layer?.forward !== "function");
+    if (wrong >= 0) {
+      throw new ValueError(`sequential: layer ${wrong} is ${describe(layers[wrong])}.`, typeof layers[wrong] === "function" ? "Call it, e.g. relu()." : "Pass modules with a forward method.");
+    }
     this.layers = layers;
   }
 

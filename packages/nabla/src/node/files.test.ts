@@ -1,4 +1,6 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -35,6 +37,25 @@ describe("Node's files", () => {
     await mkdir(join(target, "below"), { recursive: true });
     await expect(nodeFiles.writeAtomic(target, Uint8Array.of(1))).rejects.toThrow(FileError);
     expect(await readdir(folder)).toEqual(["target"]);
+  });
+
+  test("a link stays, and what it leads to is replaced", async () => {
+    await writeFile(join(folder, "f"), "old");
+    await symlink("f", join(folder, "link"));
+    await nodeFiles.writeAtomic(join(folder, "link"), Uint8Array.of(7));
+    expect((await lstat(join(folder, "link"))).isSymbolicLink()).toBe(true);
+    expect([...await readFile(join(folder, "f"))]).toEqual([7]);
+  });
+
+  test("what is no regular file is never replaced", async () => {
+    const path = join(folder, "socket");
+    const server = createServer().listen(path);
+    await once(server, "listening");
+    await expect(nodeFiles.writeAtomic(path, Uint8Array.of(1))).rejects.toThrow(/socket": it is no regular file\. Pass the path of a file/);
+    expect((await lstat(path)).isSocket()).toBe(true);
+    expect(await readdir(folder)).toEqual(["socket"]);
+    server.close();
+    await once(server, "close");
   });
 
   test("errors name the path and the fix", async () => {

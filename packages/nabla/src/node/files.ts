@@ -1,7 +1,7 @@
 // Node's file system behind io/files.ts.
 // A write goes to a temporary name first, is flushed, and then renamed over the old file.
 import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { FileError, type Files } from "../io/files.ts";
@@ -16,8 +16,10 @@ export const nodeFiles: Files = {
   },
 
   async writeAtomic(path, bytes) {
-    const temporary = `${path}.${randomUUID()}.tmp`;
+    let temporary = "";
     try {
+      const target = await replaceable(path);
+      temporary = `${target}.${randomUUID()}.tmp`;
       const file = await open(temporary, "wx");
       try {
         await file.writeFile(bytes);
@@ -25,11 +27,11 @@ export const nodeFiles: Files = {
       } finally {
         await file.close();
       }
-      await rename(temporary, path);
+      await rename(temporary, target);
     } catch (error) {
       // What went wrong first is what is told.
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw fileError("write", path, error);
+      if (temporary !== "") await rm(temporary, { force: true }).catch(() => undefined);
+      throw error instanceof FileError ? error : fileError("write", path, error);
     }
   },
 
@@ -45,12 +47,23 @@ export const nodeFiles: Files = {
   },
 };
 
+/** What a rename to `path` is to replace: where a link leads, and never a device, a pipe or a folder. */
+async function replaceable(path: string): Promise<string> {
+  const target = await realpath(path).catch(() => path);
+  const found = await stat(target).catch(() => undefined);
+  if (found !== undefined && !found.isFile() && !found.isDirectory()) {
+    throw new FileError(`Cannot write "${path}": it is no regular file.`, "Pass the path of a file.");
+  }
+  return target;
+}
+
 const fixes: Readonly<Record<string, string>> = {
   ENOENT: "Check the path: the file, or a folder on the way to it, is not there.",
   ENOTDIR: "Check the path: a file stands where it names a folder.",
   EACCES: "Check the permissions of the file and its folder.",
   EISDIR: "Pass a file, not a folder.",
   ENOSPC: "Free some space on the disk.",
+  EROFS: "Pass a path on a disk that can be written to.",
 };
 
 function fileError(action: string, path: string, cause: unknown): FileError {

@@ -1,9 +1,23 @@
 // What shape rules ask of operands: each check throws naming the primitive, what it saw, and the fix.
 // Strict: operands have equal shapes and dtypes; broadcasting and promotion belong to the tensor layer.
-import { type DType, isFloating } from "./dtype.ts";
-import { DTypeError, ShapeError } from "./errors.ts";
+import { bytesPerElement, type DType, isFloating } from "./dtype.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "./errors.ts";
 import type { Aval, OpName } from "./graph.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
+
+/** A dtype there is. */
+export function requireElementType(operation: string, dtype: DType): void {
+  if (!Object.hasOwn(bytesPerElement, dtype)) throw new DTypeError(`${operation}: ${describe(dtype)} is no dtype.`, `Use ${Object.keys(bytesPerElement).join(", ")}.`);
+}
+
+/** A number that `dtype` holds. */
+export function requireValue(op: OpName, value: number, dtype: DType): void {
+  if (isFloating(dtype)) return;
+  const [least, greatest] = dtype === "int32" ? [-(2 ** 31), 2 ** 31 - 1] : [0, dtype === "uint8" ? 255 : 1];
+  if (!Number.isInteger(value) || value < least || value > greatest) {
+    throw new ValueError(`${op}: ${value} is not a value of ${dtype}.`, `Use an integer from ${least} to ${greatest}.`);
+  }
+}
 
 /** float32 or float64. */
 export function requireFloating(op: OpName, { dtype }: Aval): void {

@@ -1,7 +1,7 @@
 // Elementwise primitives. Their Jacobians are diagonal, so one map v ↦ v·∂out/∂input serves vjp and jvp alike.
 // Conventions are PyTorch's: relu'(0) = 0, ties of maximum and minimum share evenly, NaN propagates.
 import { alignBatch, scalarLike } from "./broadcast.ts";
-import { requireDType, requireFloating, requireNumber, requireSame, requireSameShape, requireSigned } from "./check.ts";
+import { requireDType, requireElementType, requireFloating, requireNumber, requireSame, requireSameShape, requireSigned } from "./check.ts";
 import { type DType, isFloating } from "./dtype.ts";
 import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
 import { apply, type ErrorSample, type HostValue, type Rule, type RuleContext, type Sample } from "./rule.ts";
@@ -470,7 +470,10 @@ export function cast(x: GraphNode, dtype: DType): GraphNode<"cast"> {
 
 export const castRule: Rule<"cast"> = {
   op: "cast",
-  shape: ([x], { dtype }) => ({ shape: x!.shape, dtype }),
+  shape: ([x], { dtype }) => {
+    requireElementType("cast", dtype);
+    return { shape: x!.shape, dtype };
+  },
   reference: ([x], { dtype }, out) => {
     for (let i = 0; i < out.data.length; i++) out.data[i] = convert(x!.data[i]!, dtype);
   },
@@ -486,7 +489,7 @@ export const castRule: Rule<"cast"> = {
     castSample(host("int32", [5], [-1, 256, 511, -2147483648, 7]), "uint8", "keeps the low byte"),
     castSample(host("float32", [0], []), "int32", "empty"),
   ],
-  errors: [],
+  errors: [{ inputs: [aval("float32", 3)], params: { dtype: "half" as DType }, message: /cast: "half" is no dtype/ }],
 };
 
 /** The rules of {@link UnaryOp}. */

@@ -1,6 +1,18 @@
 // What nabla throws: every error says what, where, and the fix.
 // `where` grows on the way up: layers prepend their path (`model.0.dense`).
 
+/** What an error calls a value that is not what it should be: `3`, `"mse"`, `an array`, `a Promise`, `an object with x, y`. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return "an array";
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null || prototype === Object.prototype) return `an object with ${Object.keys(value).join(", ") || "nothing in it"}`;
+  const { name } = prototype.constructor;
+  return `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
+}
+
 /** Base of every error nabla throws on purpose. */
 export class NablaError extends Error {
   // Written out in every class: minifiers rename classes.

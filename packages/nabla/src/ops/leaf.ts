@@ -1,13 +1,10 @@
 // Primitives without inputs: sources, constants, positions.
 // A map over a batch leaves them as they are.
-import { requireAxis, requireShape } from "./check.ts";
-import { type DType, isFloating } from "./dtype.ts";
-import { ValueError } from "./errors.ts";
+import { requireAxis, requireElementType, requireShape, requireValue } from "./check.ts";
+import type { DType } from "./dtype.ts";
 import type { Aval, GraphNode, OpParams } from "./graph.ts";
 import { apply, type Rule } from "./rule.ts";
 import { rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
-
-const INT32_RANGE = 2 ** 31;
 
 /** A placeholder, or the home of a stored value. */
 export function source({ shape, dtype }: Aval): GraphNode<"source"> {
@@ -41,11 +38,8 @@ export function constant(value: number, dtype: DType): GraphNode<"constant"> {
 export const constantRule: Rule<"constant"> = {
   op: "constant",
   shape: (_, { value, dtype }) => {
-    const least = dtype === "int32" ? -INT32_RANGE : 0;
-    const greatest = dtype === "int32" ? INT32_RANGE - 1 : dtype === "uint8" ? 255 : 1;
-    if (!isFloating(dtype) && (!Number.isInteger(value) || value < least || value > greatest)) {
-      throw new ValueError(`constant: ${value} is not a value of ${dtype}.`, `Use an integer from ${least} to ${greatest}.`);
-    }
+    requireElementType("constant", dtype);
+    requireValue("constant", value, dtype);
     return { shape: [], dtype };
   },
   reference: (_, { value }, out) => {
@@ -65,6 +59,7 @@ export const constantRule: Rule<"constant"> = {
     { inputs: [], params: { value: 0.5, dtype: "int32" }, message: /0.5 is not a value of int32/ },
     { inputs: [], params: { value: 256, dtype: "uint8" }, message: /256 is not a value of uint8.*0 to 255/ },
     { inputs: [], params: { value: 2, dtype: "bool" }, message: /2 is not a value of bool/ },
+    { inputs: [], params: { value: 0, dtype: "float16" as DType }, message: /"float16" is no dtype. Use float32, float64/ },
   ],
 };
 

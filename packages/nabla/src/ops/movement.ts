@@ -1,6 +1,6 @@
 // Primitives that move elements without computing. All are linear: jvp applies the movement to the tangent,
 // vjp applies its transpose (reshape back, inverse permutation, pad for slice, slice for pad).
-import { requireEntries, requireShape } from "./check.ts";
+import { requireEntries, requireShape, requireValue } from "./check.ts";
 import { ShapeError } from "./errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";
@@ -181,7 +181,8 @@ export function pad(x: GraphNode, before: readonly number[], after: readonly num
 
 export const padRule: Rule<"pad"> = {
   op: "pad",
-  shape: ([x], { before, after }) => {
+  shape: ([x], { before, after, value }) => {
+    requireValue("pad", value, x!.dtype);
     requireEntries("pad", "before", before, x!);
     requireEntries("pad", "after", after, x!);
     for (const width of [...before, ...after]) {
@@ -212,5 +213,6 @@ export const padRule: Rule<"pad"> = {
   errors: [
     { inputs: [aval("float32", 3)], params: { before: [-1], after: [0], value: 0 }, message: /-1 is not a width/ },
     { inputs: [aval("float32", 3, 2)], params: { before: [1], after: [1, 1], value: 0 }, message: /before has 1 entries for shape \[3, 2\]/ },
+    { inputs: [aval("uint8", 3)], params: { before: [1], after: [1], value: 300 }, message: /pad: 300 is not a value of uint8/ },
   ],
 };

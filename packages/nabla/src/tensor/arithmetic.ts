@@ -7,6 +7,7 @@ import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes } from "../ops/shape.ts";
 import { broadcastTo, MovementMethods } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 /** A node, or a number that takes the dtype of what it meets. */
 export type NodeOperand = GraphNode | number;
@@ -14,8 +15,8 @@ export type NodeOperand = GraphNode | number;
 /** A tensor, or a number that takes the dtype of the tensor it meets. */
 export type Operand = Tensor | number;
 
-export function operand(value: Operand): NodeOperand {
-  return typeof value === "number" ? value : value.node;
+export function operand(operation: string, value: Operand): NodeOperand {
+  return typeof value === "number" ? value : nodeOf(operation, value);
 }
 
 /** `value` as a scalar that meets a tensor of `dtype`: beside bool it is an int32. */
@@ -38,7 +39,7 @@ export function pair(operation: string, a: GraphNode, b: NodeOperand, dtype?: DT
   return [broadcastTo(cast(a, type), shape), broadcastTo(cast(right, type), shape)];
 }
 
-/** As `pair`, in at least int32: arithmetic on truth values and bytes that would not fit is not what anyone means. */
+/** As `pair`, in at least uint8: truth values count in int32. */
 export function arithmeticPair(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
   const [left, right] = pair(operation, a, b);
   return left.dtype === "bool" ? [cast(left, "int32"), cast(right, "int32")] : [left, right];
@@ -155,7 +156,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 2]).add(10).toArray(); // [11, 12]
    */
   add(other: Operand): Tensor {
-    return this.result(add(this.node, operand(other)));
+    return this.result(add(this.node, operand("add", other)));
   }
 
   /**
@@ -165,7 +166,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 2]).sub(1).toArray(); // [0, 1]
    */
   sub(other: Operand): Tensor {
-    return this.result(sub(this.node, operand(other)));
+    return this.result(sub(this.node, operand("sub", other)));
   }
 
   /**
@@ -175,7 +176,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 2]).mul(tensor([[1], [2]])).toArray(); // [[1, 2], [2, 4]]
    */
   mul(other: Operand): Tensor {
-    return this.result(mul(this.node, operand(other)));
+    return this.result(mul(this.node, operand("mul", other)));
   }
 
   /**
@@ -185,7 +186,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 3], { dtype: "int32" }).div(2).toArray(); // [0.5, 1.5]
    */
   div(other: Operand): Tensor {
-    return this.result(div(this.node, operand(other)));
+    return this.result(div(this.node, operand("div", other)));
   }
 
   /**
@@ -195,7 +196,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([2, 3]).pow(2).toArray(); // [4, 9]
    */
   pow(other: Operand): Tensor {
-    return this.result(pow(this.node, operand(other)));
+    return this.result(pow(this.node, operand("pow", other)));
   }
 
   /**
@@ -205,7 +206,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([5, -5]).mod(3).toArray(); // [2, 1]
    */
   mod(other: Operand): Tensor {
-    return this.result(mod(this.node, operand(other)));
+    return this.result(mod(this.node, operand("mod", other)));
   }
 
   /**
@@ -215,7 +216,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 5]).maximum(3).toArray(); // [3, 5]
    */
   maximum(other: Operand): Tensor {
-    return this.result(maximum(this.node, operand(other)));
+    return this.result(maximum(this.node, operand("maximum", other)));
   }
 
   /**
@@ -225,7 +226,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
    * tensor([1, 5]).minimum(3).toArray(); // [1, 3]
    */
   minimum(other: Operand): Tensor {
-    return this.result(minimum(this.node, operand(other)));
+    return this.result(minimum(this.node, operand("minimum", other)));
   }
 
   /**
@@ -422,7 +423,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
   // ── dtype ──
 
   /**
-   * Converted to `dtype`; to an integer it truncates toward zero and saturates.
+   * Converted to `dtype`; to int32 it truncates toward zero and saturates, NaN becoming 0; uint8 is the low byte of that.
    *
    * @example
    * tensor([1.7, -1.7]).cast("int32").toArray(); // [1, -1]

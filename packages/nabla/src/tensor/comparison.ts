@@ -7,6 +7,7 @@ import { broadcastShapes } from "../ops/shape.ts";
 import { add, ArithmeticMethods, arithmeticPair, cast, floatingPair, mul, type NodeOperand, type Operand, operand, pair } from "./arithmetic.ts";
 import { broadcastTo } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 /** Options of {@link Tensor.isClose}. */
 export interface CloseOptions {
@@ -89,7 +90,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).equal(2).toArray(); // [0, 1]
    */
   equal(other: Operand): Tensor {
-    return this.result(equal(this.node, operand(other)));
+    return this.result(equal(this.node, operand("equal", other)));
   }
 
   /**
@@ -99,7 +100,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).notEqual(2).toArray(); // [1, 0]
    */
   notEqual(other: Operand): Tensor {
-    return this.result(notEqual(this.node, operand(other)));
+    return this.result(notEqual(this.node, operand("notEqual", other)));
   }
 
   /**
@@ -109,7 +110,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).less(2).toArray(); // [1, 0]
    */
   less(other: Operand): Tensor {
-    return this.result(less(this.node, operand(other)));
+    return this.result(less(this.node, operand("less", other)));
   }
 
   /**
@@ -119,7 +120,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).lessEqual(2).toArray(); // [1, 1]
    */
   lessEqual(other: Operand): Tensor {
-    return this.result(lessEqual(this.node, operand(other)));
+    return this.result(lessEqual(this.node, operand("lessEqual", other)));
   }
 
   /**
@@ -129,7 +130,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).greater(1).toArray(); // [0, 1]
    */
   greater(other: Operand): Tensor {
-    return this.result(greater(this.node, operand(other)));
+    return this.result(greater(this.node, operand("greater", other)));
   }
 
   /**
@@ -139,7 +140,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).greaterEqual(1).toArray(); // [1, 1]
    */
   greaterEqual(other: Operand): Tensor {
-    return this.result(greaterEqual(this.node, operand(other)));
+    return this.result(greaterEqual(this.node, operand("greaterEqual", other)));
   }
 
   /**
@@ -169,7 +170,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([1, 2]).isClose(tensor([1.000001, 2.1])).toArray(); // [1, 0]
    */
   isClose(other: Operand, { relative = 1e-5, absolute = 1e-8 }: CloseOptions = {}): Tensor {
-    return this.result(isClose(this.node, operand(other), relative, absolute));
+    return this.result(isClose(this.node, operand("isClose", other), relative, absolute));
   }
 
   /**
@@ -179,7 +180,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([true, true]).logicalAnd(tensor([true, false])).toArray(); // [1, 0]
    */
   logicalAnd(other: Tensor): Tensor {
-    return this.result(logicalAnd(this.node, other.node));
+    return this.result(logicalAnd(this.node, nodeOf("logicalAnd", other)));
   }
 
   /**
@@ -189,7 +190,7 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([true, false]).logicalOr(tensor([false, false])).toArray(); // [1, 0]
    */
   logicalOr(other: Tensor): Tensor {
-    return this.result(logicalOr(this.node, other.node));
+    return this.result(logicalOr(this.node, nodeOf("logicalOr", other)));
   }
 
   /**
@@ -209,6 +210,6 @@ export abstract class ComparisonMethods extends ArithmeticMethods implements Ele
    * tensor([true, false]).where(tensor([1, 2]), 0).toArray(); // [1, 0]
    */
   where(a: Tensor, b: Operand): Tensor {
-    return this.result(where(this.node, a.node, operand(b)));
+    return this.result(where(this.node, nodeOf("where", a), operand("where", b)));
   }
 }

@@ -9,6 +9,7 @@ import { cast, floating, mul } from "./arithmetic.ts";
 import { broadcastTo, expandDims, reshape } from "./movement.ts";
 import { ReductionMethods } from "./reduction.ts";
 import type { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 /** NumPy's matmul: [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left, a column on the right. */
 export function matmul(a: GraphNode, b: GraphNode): GraphNode {
@@ -66,7 +67,7 @@ export abstract class ContractionMethods extends ReductionMethods {
    * tensor([[1, 2], [3, 4]]).matmul(tensor([1, 1])).toArray(); // [3, 7]
    */
   matmul(other: Tensor): Tensor {
-    return this.result(matmul(this.node, other.node));
+    return this.result(matmul(this.node, nodeOf("matmul", other)));
   }
 
   /**
@@ -76,9 +77,10 @@ export abstract class ContractionMethods extends ReductionMethods {
    * tensor([1, 2]).outer(tensor([3, 4])).toArray(); // [[3, 4], [6, 8]]
    */
   outer(other: Tensor): Tensor {
-    if (this.rank !== 1 || other.rank !== 1) {
-      throw new ShapeError(`outer: ${formatShape(this.shape)} and ${formatShape(other.shape)} are not two vectors.`, "Flatten them first.");
+    const right = nodeOf("outer", other);
+    if (this.rank !== 1 || right.shape.length !== 1) {
+      throw new ShapeError(`outer: ${formatShape(this.shape)} and ${formatShape(right.shape)} are not two vectors.`, "Flatten them first.");
     }
-    return this.result(mul(expandDims(this.node, 1), expandDims(other.node, 0)));
+    return this.result(mul(expandDims(this.node, 1), expandDims(right, 0)));
   }
 }

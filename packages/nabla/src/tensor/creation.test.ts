@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { arange, eye, full, linspace, tensor, zeros } from "./creation.ts";
+import { concat } from "./tensor.ts";
 
 onEveryDevice("creation", () => {
   test("shapes and dtypes are inferred", () => {
@@ -31,6 +32,23 @@ onEveryDevice("creation", () => {
     expect(() => zeros([-1])).toThrow(ShapeError);
     const unsound: unknown = ["1"];
     expect(() => tensor(unsound as number[])).toThrow(DTypeError);
+    expect(() => tensor(tensor([1]) as never)).toThrow("tensor: values is a Tensor. Pass numbers or booleans.");
+    expect(() => tensor(new BigInt64Array(1) as never)).toThrow("tensor: the values are a BigInt64Array. Convert them");
+  });
+
+  test("what only JavaScript lets through is named", () => {
+    expect(() => tensor([1], { dtype: "float16" as never })).toThrow('tensor: "float16" is no dtype. Use float32, float64, int32, uint8, bool.');
+    expect(() => zeros([1], "double" as never)).toThrow('"double" is no dtype');
+    expect(() => zeros(3 as never)).toThrow("full: the shape is 3. Pass the sizes as an array, e.g. [2, 3].");
+    expect(() => tensor([1], { shape: 1 as never })).toThrow(ShapeError);
+    expect(() => zeros([6]).reshape(2 as never)).toThrow("reshape: the shape is 2. Pass the sizes as an array, e.g. reshape([2, 3]).");
+    expect(() => zeros([1]).broadcastTo("2" as never)).toThrow('broadcastTo: the shape is "2".');
+    for (const wrong of [undefined, null, [1], "1"]) {
+      for (const meet of [() => zeros([1]).add(wrong as never), () => zeros([1]).matmul(wrong as never), () => zeros([1]).gather(wrong as never), () => concat([zeros([1]), wrong as never])]) {
+        expect(meet).toThrow(DTypeError);
+      }
+    }
+    expect(() => zeros([2]).mul([1, 2] as never)).toThrow("mul: an operand is an array. Pass a tensor; tensor(…) makes one of numbers and arrays.");
   });
 
   test("counts and fills", () => {
@@ -38,6 +56,9 @@ onEveryDevice("creation", () => {
     expect(arange(5, 0, -2).toArray()).toEqual([5, 3, 1]);
     expect(arange(0, 0).shape).toEqual([0]);
     expect(() => arange(0, 1, 0)).toThrow(ValueError);
+    expect(arange(256, undefined, 1, "uint8").shape).toEqual([256]);
+    expect(() => arange(0, 300, 1, "uint8")).toThrow("arange(0, 300, 1) leaves the range of uint8. Use int32.");
+    expect(() => arange(0, -3, -1, "uint8")).toThrow(ValueError);
     expect(linspace(-1, 1, 3).toArray()).toEqual([-1, 0, 1]);
     expect(eye(2, 3).toArray()).toEqual([[1, 0, 0], [0, 1, 0]]);
     expect(full([2], 1, "bool").dtype).toBe("bool");

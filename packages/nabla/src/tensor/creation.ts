@@ -1,8 +1,9 @@
 // New tensors: from JavaScript values, filled, counted.
 // Data is copied to the default device at once; filled and counted tensors are computed where they are used.
 import * as ops from "../ops/build.ts";
+import { requireElementType } from "../ops/check.ts";
 import type { DType, TypedArray } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { add, cast, mul, scalar } from "./arithmetic.ts";
 import { broadcastTo } from "./movement.ts";
@@ -29,7 +30,8 @@ function dtypeOfData(data: TensorData): DType {
   if (data instanceof Float32Array) return "float32";
   if (data instanceof Float64Array) return "float64";
   if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return "uint8";
-  return "int32";
+  if (data instanceof Int32Array || data instanceof Int16Array || data instanceof Uint16Array || data instanceof Int8Array || data instanceof Uint32Array) return "int32";
+  throw new DTypeError(`tensor: the values are ${describe(data)}.`, "Convert them to an Int32Array, Float32Array or Float64Array.");
 }
 
 /**
@@ -43,7 +45,9 @@ function dtypeOfData(data: TensorData): DType {
  * tensor(new Float64Array(6), { shape: [2, 3] }).dtype; // "float64"
  */
 export function tensor(values: NestedArray | TensorData, options: TensorOptions = {}): Tensor {
+  if (options.dtype !== undefined) requireElementType("tensor", options.dtype);
   const typed = isTypedArray(values);
+  const dtype = options.dtype ?? (typed ? dtypeOfData(values) : dtypeOfNested(values));
   const natural = typed ? [values.length] : shapeOfNested(values);
   const shape = options.shape ?? natural;
   requireShape("tensor", shape);
@@ -53,7 +57,6 @@ export function tensor(values: NestedArray | TensorData, options: TensorOptions 
       "Pass as many values as the shape has elements.",
     );
   }
-  const dtype = options.dtype ?? (typed ? dtypeOfData(values) : dtypeOfNested(values));
   const data = typed ? typedData(values, dtype) : flattenNested(values, natural, dtype);
   return fromData(data, shape, dtype);
 }
@@ -73,6 +76,7 @@ function fromData(data: TypedArray, shape: Shape, dtype: DType): Tensor {
 
 /** Throws {@link ShapeError} unless every size is a non-negative integer. */
 function requireShape(operation: string, shape: Shape): void {
+  if (!Array.isArray(shape)) throw new ShapeError(`${operation}: the shape is ${describe(shape)}.`, "Pass the sizes as an array, e.g. [2, 3].");
   if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0)) {
     throw new ShapeError(`${operation}: ${formatShape(shape)} is not a shape.`, "Sizes are non-negative integers.");
   }
@@ -151,6 +155,10 @@ export function arange(start: number, stop?: number, step = 1, dtype: DType = "f
   const length = Math.max(0, Math.ceil((end - first) / step));
   if (!Number.isFinite(length)) throw new ValueError(`arange(${first}, ${end}, ${step}) does not end.`, "Pass finite numbers and a step that is not 0.");
   if (dtype === "bool") throw new DTypeError("arange: bool does not count.", "Use a number dtype.");
+  const last = first + (length - 1) * step;
+  if (dtype === "uint8" && length > 0 && (Math.min(first, last) < 0 || Math.max(first, last) > 255)) {
+    throw new ValueError(`arange(${first}, ${end}, ${step}) leaves the range of uint8.`, "Use int32.");
+  }
   const counted = cast(ops.iota([length], 0), dtype);
   return new Tensor(add(step === 1 ? counted : mul(counted, step), first));
 }

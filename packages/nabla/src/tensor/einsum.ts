@@ -8,6 +8,7 @@ import { matmul } from "./contraction.ts";
 import { alias, reshape, transpose } from "./movement.ts";
 import { sum } from "./reduction.ts";
 import { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 /** A node whose axes have names, a letter each. */
 interface Term {
@@ -28,7 +29,7 @@ interface Term {
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
   const { inputs, output } = parse(equation, operands.length);
-  const terms = operands.map(({ node }, index) => ({ node, labels: inputs[index]! }));
+  const terms = operands.map((operand, index) => ({ node: nodeOf("einsum", operand), labels: inputs[index]! }));
   requireSizes(equation, terms);
   let [result, ...rest] = terms as [Term, ...Term[]];
   while (rest.length > 0) {

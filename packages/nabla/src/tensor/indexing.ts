@@ -10,6 +10,7 @@ import { equal, greaterEqual, lessEqual } from "./comparison.ts";
 import { ContractionMethods } from "./contraction.ts";
 import { broadcastTo, expandDims, transpose } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 function indexNode(operation: string, indices: GraphNode): GraphNode {
   if (isFloating(indices.dtype) || indices.dtype === "bool") {
@@ -19,11 +20,11 @@ function indexNode(operation: string, indices: GraphNode): GraphNode {
 }
 
 /** Entries of `x` along `axis`: [...before, ...indices.shape, ...after]. */
-export function take(x: GraphNode, indices: GraphNode, axis: number): GraphNode {
+export function take(x: GraphNode, indices: GraphNode, axis: number, operation: string = "take"): GraphNode {
   const rank = x.shape.length;
-  const at = normaliseAxis("take", axis, rank);
-  const index = indexNode("take", indices);
-  if (x.shape[at] === 0) throw new ShapeError(`take: axis ${axis} of ${formatShape(x.shape)} is empty.`, "There is nothing to take.");
+  const at = normaliseAxis(operation, axis, rank);
+  const index = indexNode(operation, indices);
+  if (x.shape[at] === 0) throw new ShapeError(`${operation}: axis ${axis} of ${formatShape(x.shape)} is empty.`, "There is nothing to take.");
   if (at === 0) return ops.gather(x, index);
   const others = Array.from({ length: rank }, (_, other) => other).filter((other) => other !== at);
   const gathered = ops.gather(transpose(x, [at, ...others]), index);
@@ -102,7 +103,7 @@ export abstract class IndexingMethods extends ContractionMethods {
    * tensor([[1], [2], [3]]).gather(tensor([2, 0], { dtype: "int32" })).toArray(); // [[3], [1]]
    */
   gather(indices: Tensor): Tensor {
-    return this.take(indices, 0);
+    return this.result(take(this.node, nodeOf("gather", indices), 0, "gather"));
   }
 
   /**
@@ -112,7 +113,7 @@ export abstract class IndexingMethods extends ContractionMethods {
    * tensor([10, 20, 30]).take(tensor([2, 0], { dtype: "int32" })).toArray(); // [30, 10]
    */
   take(indices: Tensor, axis = 0): Tensor {
-    return this.result(take(this.node, indices.node, axis));
+    return this.result(take(this.node, nodeOf("take", indices), axis));
   }
 
   /**
@@ -122,7 +123,7 @@ export abstract class IndexingMethods extends ContractionMethods {
    * tensor([[1, 2], [3, 4]]).takeAlongAxis(tensor([[1], [0]], { dtype: "int32" })).toArray(); // [[2], [3]]
    */
   takeAlongAxis(indices: Tensor, axis = -1): Tensor {
-    return this.result(takeAlongAxis(this.node, indices.node, axis));
+    return this.result(takeAlongAxis(this.node, nodeOf("takeAlongAxis", indices), axis));
   }
 
   /**
@@ -162,7 +163,7 @@ export abstract class IndexingMethods extends ContractionMethods {
    * zeros([3]).scatterAdd(tensor([1, 1], { dtype: "int32" }), tensor([2, 3])).toArray(); // [0, 5, 0]
    */
   scatterAdd(indices: Tensor, updates: Tensor): Tensor {
-    return this.result(scatterAdd(this.node, indices.node, updates.node));
+    return this.result(scatterAdd(this.node, nodeOf("scatterAdd", indices), nodeOf("scatterAdd", updates)));
   }
 
   /**

@@ -2,7 +2,7 @@
 // The compiler folds most of them into the indexing of whatever reads them.
 import * as ops from "../ops/build.ts";
 import { type DType, promote } from "../ops/dtype.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, normaliseAxis, sameShape, type Shape, sizeOf } from "../ops/shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -16,7 +16,13 @@ export function alias(x: GraphNode): GraphNode {
   return ops.reshape(x, x.shape);
 }
 
+/** Throws {@link ShapeError} unless `shape` is a list of sizes. */
+function requireList(operation: string, shape: Shape): void {
+  if (!Array.isArray(shape)) throw new ShapeError(`${operation}: the shape is ${describe(shape)}.`, `Pass the sizes as an array, e.g. ${operation}([2, 3]).`);
+}
+
 export function reshape(x: GraphNode, shape: Shape): GraphNode {
+  requireList("reshape", shape);
   const unknown = shape.indexOf(-1);
   if (unknown >= 0) {
     const known = shape.reduce((size, extent, axis) => (axis === unknown ? size : size * extent), 1);
@@ -33,6 +39,7 @@ export function reshape(x: GraphNode, shape: Shape): GraphNode {
 }
 
 export function broadcastTo(x: GraphNode, shape: Shape): GraphNode {
+  requireList("broadcastTo", shape);
   if (sameShape(x.shape, shape)) return x;
   if (!sameShape(broadcastShapes("broadcastTo", x.shape, shape), shape)) {
     throw new ShapeError(
@@ -186,7 +193,7 @@ function diagonal(x: GraphNode, offset: number): GraphNode {
 function split(x: GraphNode, parts: number | readonly number[], axis: number): GraphNode[] {
   const at = normaliseAxis("split", axis, x.shape.length);
   const extent = x.shape[at]!;
-  const sizes = typeof parts === "number" ? new Array<number>(Math.max(0, Math.floor(parts))).fill(extent / parts) : parts;
+  const sizes = typeof parts === "number" ? new Array<number>(parts > 0 ? Math.floor(parts) : 0).fill(extent / parts) : parts;
   if (!sizes.every((size) => Number.isInteger(size) && size >= 0) || sizes.reduce((total, size) => total + size, 0) !== extent) {
     throw new ShapeError(
       `split: axis ${axis} of ${formatShape(x.shape)} has ${extent} entries, which do not make ${typeof parts === "number" ? `${parts} equal parts` : `parts of ${parts.join(", ")}`}.`,

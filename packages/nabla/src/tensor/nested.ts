@@ -1,7 +1,7 @@
 // Nested JavaScript arrays ↔ flat row-major data, with every way to be malformed named.
 // Numbers are stored as their dtype says or refused: nothing is silently truncated.
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 
 /** A number or boolean, or arrays of arrays of them, all of one shape. */
@@ -67,10 +67,6 @@ function notANumber(value: unknown, path: string, shape: Shape): Error {
   return Array.isArray(value)
     ? new ShapeError(`tensor: ragged array: values${path} is an array where a number was expected (shape ${formatShape(shape)}).`, "Nest all entries equally deep.")
     : new DTypeError(`tensor: values${path} is ${describe(value)}.`, "Pass numbers or booleans.");
-}
-
-function describe(value: unknown): string {
-  return value === null || value === undefined || typeof value === "number" || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
 }
 
 /** The integers a dtype holds; floating dtypes hold every number. */

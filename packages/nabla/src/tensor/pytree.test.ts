@@ -25,11 +25,11 @@ onEveryDevice("trees", () => {
   test("map keeps names, even odd ones", () => {
     const odd = JSON.parse('{"__proto__": 1}') as Record<string, unknown>;
     expect(Object.keys(map({ b: ones([1]), a: ones([2]) }, (t) => t.size))).toEqual(["b", "a"]);
-    expect(() => flatten(odd)).toThrow(/"__proto__" is a number, not a tensor/);
+    expect(() => flatten(odd)).toThrow(/"__proto__" is 1, not a tensor/);
   });
 
   test("what is no tree is named", () => {
-    expect(() => flatten({ a: { b: 3 } })).toThrow(/"a.b" is a number, not a tensor/);
+    expect(() => flatten({ a: { b: 3 } })).toThrow(/"a.b" is 3, not a tensor/);
     expect(() => flatten([new Map()])).toThrow(/"\[0\]" is a Map/);
     expect(() => flatten(null)).toThrow(/The value is null/);
   });

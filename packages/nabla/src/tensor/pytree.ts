@@ -1,6 +1,6 @@
 // Trees of tensors: arrays and records nested as the program likes, flattened to a list and back.
 // A module is a tree too: its leaves are its trainable variables, named by their dotted path.
-import { ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../ops/errors.ts";
 import { Tensor } from "./tensor.ts";
 import type { Variable } from "./variable.ts";
 
@@ -99,11 +99,6 @@ function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  return typeof value === "object" ? `a ${value.constructor.name}` : `a ${typeof value}`;
 }
 
 function build(structure: Structure, values: Iterator<unknown>): unknown {

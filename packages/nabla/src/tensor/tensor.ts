@@ -6,6 +6,7 @@ import type { GraphNode } from "../ops/graph.ts";
 import { evaluate, isTraced } from "./evaluate.ts";
 import { IndexingMethods } from "./indexing.ts";
 import * as movement from "./movement.ts";
+import { nodeOf } from "./value.ts";
 
 /**
  * An n-dimensional array: a lazy value with a shape and a dtype.
@@ -55,7 +56,7 @@ export class Tensor extends IndexingMethods {
  * concat([tensor([1, 2]), tensor([3])]).toArray(); // [1, 2, 3]
  */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
-  return owned(tensors, movement.concat(tensors.map((each) => each.node), axis));
+  return owned(tensors, movement.concat(tensors.map((each) => nodeOf("concat", each)), axis));
 }
 
 /**
@@ -65,7 +66,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
  * stack([tensor([1, 2]), tensor([3, 4])]).toArray(); // [[1, 2], [3, 4]]
  */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return owned(tensors, movement.stack(tensors.map((each) => each.node), axis));
+  return owned(tensors, movement.stack(tensors.map((each) => nodeOf("stack", each)), axis));
 }
 
 function owned(operands: readonly Tensor[], node: GraphNode): Tensor {

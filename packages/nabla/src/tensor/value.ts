@@ -2,7 +2,7 @@
 // The kinds of operations are layers above it, one file each, and Tensor is the last of them.
 import type { Device } from "../devices/device.ts";
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { evaluate, isTraced } from "./evaluate.ts";
@@ -170,6 +170,12 @@ export abstract class Value {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** The node of an operand; throws {@link DTypeError} on what is no tensor. */
+export function nodeOf(operation: string, value: Value): GraphNode {
+  if (!(value instanceof Value)) throw new DTypeError(`${operation}: an operand is ${describe(value)}.`, "Pass a tensor; tensor(…) makes one of numbers and arrays.");
+  return value.node;
 }
 
 // What console.log shows in Node.

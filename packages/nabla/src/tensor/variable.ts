@@ -8,6 +8,7 @@ import { formatShape, sameShape } from "../ops/shape.ts";
 import { evaluate, isTraced } from "./evaluate.ts";
 import { alias } from "./movement.ts";
 import { Tensor } from "./tensor.ts";
+import { nodeOf } from "./value.ts";
 
 /** Options of a {@link Variable}. */
 export interface VariableOptions {
@@ -31,7 +32,7 @@ export class Variable extends Tensor {
   readonly name: string | undefined;
 
   constructor(initial: Tensor, options: VariableOptions = {}) {
-    const node = alias(initial.node);
+    const node = alias(nodeOf("Variable", initial));
     super(node);
     // Data is copied at once, since its owner may dispose of it; what is still to be computed waits for its first use.
     if (initial.node.storage !== undefined) evaluate([node]);

@@ -24,7 +24,7 @@ export async function divergence(model: Layer, inputs: Tensor, where: string): P
       return new DivergenceError(`${where}: ${name} is the first layer whose output is infinite or NaN.`, "Lower the learning rate, scale the inputs, or keep its input inside its domain.");
     }
   }
-  return new DivergenceError(`${where}, while the model's outputs are finite.`, "The loss function itself overflows on these targets: check them.");
+  return new DivergenceError(`${where}, while the model's outputs are finite.`, "The loss itself overflows: lower the learning rate if the outputs have grown large, otherwise check the targets.");
 }
 
 async function isNotFinite(tensor: Tensor): Promise<boolean> {

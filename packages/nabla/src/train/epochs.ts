@@ -4,14 +4,14 @@ import type { Batch, Dataset } from "../data/dataset.ts";
 import { release } from "../data/loader.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
-import { ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../ops/errors.ts";
 import { isFloating } from "../ops/dtype.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { type Key, key as keyOf } from "../random/index.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
-import { describe, disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
 import { step } from "./step.ts";
 

@@ -5,6 +5,8 @@ import { type Loader, release } from "../data/loader.ts";
 import type { Metric } from "../metrics/metrics.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
+import { ShapeError } from "../ops/errors.ts";
+import { formatShape } from "../ops/shape.ts";
 import { defaultDevice } from "../tensor/storage.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compile } from "../transform/compile.ts";
@@ -97,11 +99,13 @@ export async function predict(model: Layer, set: Dataset, options: { readonly ba
     await inEvaluation(model, async () => {
       for (const batch of loader.batches()) {
         const outputs = forward(model, batch[inputName]!);
+        const rows = batch[inputName]!.shape[0]!;
+        if (outputs.shape[0] !== rows) throw new ShapeError(`predict: the model made outputs of shape ${formatShape(outputs.shape)} of ${rows} samples.`, "Its outputs need a row a sample.");
         const data = await outputs.data();
-        const width = outputs.size / outputs.shape[0]!;
+        const width = outputs.size / rows;
         if (values.length === 0) values = new Float32Array(set.length * width);
         values.set(data, row * width);
-        row += outputs.shape[0]!;
+        row += rows;
         outputs.dispose();
         release(batch);
         await breathe(defaultDevice());

@@ -178,7 +178,8 @@ onEveryDevice("train.fit", () => {
     expect(await failureOf(fit(model, { trainSet: set, testSet: set } as never, options()))).toContain("The data set is an object with trainSet, testSet. Pass a Dataset, e.g. `(await mnist()).trainSet`");
     expect(await failureOf(fit(model, set, { progress: false } as never))).toContain("The optimizer is undefined. Pass one");
     expect(await failureOf(fit(model, set, options({ loss: "mse" as never })))).toContain('"loss" is "mse". Pass a function of outputs and targets');
-    expect(await failureOf(fit(model, set, options({ metrics: { accuracy: true as never } })))).toContain('"accuracy" is a boolean.');
+    expect(await failureOf(fit(model, set, options({ metrics: { accuracy: true as never } })))).toContain('"accuracy" is true.');
+    expect(await failureOf(fit(model, set, options({ loss: (async () => 1) as never })))).toContain('ValueError: "loss" gave a Promise. A loss or metric gives a scalar tensor');
     expect(await failureOf(evaluate(model, undefined as never))).toContain("The data set is undefined.");
   });
 
@@ -274,6 +275,13 @@ onEveryDevice("divergence", () => {
 });
 
 onEveryDevice("predict", () => {
+  test("outputs without a row a sample are refused", async () => {
+    class Total extends Module {
+      forward(x: Tensor): Tensor { return x.sum(); }
+    }
+    expect(await failureOf(predict(new Total(), quadrants(20)))).toContain("ShapeError: predict: the model made outputs of shape [] of 20 samples.");
+  });
+
   test("gives a row of outputs a sample, in evaluation mode and order, for any batch size", async () => {
     const model = classifier();
     const set = quadrants(11);

@@ -4,9 +4,9 @@ import type { Dataset } from "../data/dataset.ts";
 import { accuracy, type Metric } from "../metrics/metrics.ts";
 import { crossEntropy, type Loss } from "../nn/losses.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape } from "../ops/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 
 /** The loss and the metrics, as means over samples. */
 export type Measures<Name extends string = never> = { readonly loss: number } & Readonly<Record<Name, number>>;
@@ -67,18 +67,12 @@ async function requireClassification(set: Dataset): Promise<void> {
 /** Applies every measure; throws {@link ShapeError} on one that is no scalar. */
 export function measure<M extends Readonly<Record<string, Metric>>>(measures: M, outputs: Tensor, targets: Tensor): { readonly [N in keyof M]: Tensor } {
   const values = Object.entries(measures).map(([name, each]): [string, Tensor] => {
-    const value = each(outputs, targets);
+    const value: unknown = each(outputs, targets);
+    if (!(value instanceof Tensor)) throw new ValueError(`"${name}" gave ${describe(value)}.`, "A loss or metric gives a scalar tensor, without awaiting anything.");
     if (value.rank !== 0) throw new ShapeError(`"${name}" has shape ${formatShape(value.shape)}.`, "A loss or metric is a scalar, e.g. a mean over the batch.");
     return [name, value];
   });
   return Object.fromEntries(values) as { readonly [N in keyof M]: Tensor };
-}
-
-/** What a caller without types has passed. */
-export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" ? `an object with ${Object.keys(value).join(", ") || "nothing in it"}` : `a ${typeof value}`;
 }
 
 export function disposeAll(tensors: Readonly<Record<string, Tensor>>): void {

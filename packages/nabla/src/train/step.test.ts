@@ -343,7 +343,10 @@ onEveryDevice("train.step", () => {
   test("a model without parameters, and a batch that is no tree, are refused", async () => {
     expect(() => step(relu(), adam(), (m, { x }: { x: Tensor }) => m.forward(x).sum())).toThrow("has no trainable parameters");
     const run = step(network(), adam(), squares);
-    expect(await failureOf(run({ x: ones([1, 3]), y: 3 } as never))).toContain('"y" is a number, not a tensor');
+    expect(await failureOf(run({ x: ones([1, 3]), y: 3 } as never))).toContain('"y" is 3, not a tensor');
+    const labelled = step(network(), adam(), (m, { x, labels }: Record<string, Tensor>) => crossEntropy(m.forward(x!), labels!));
+    expect(await failureOf(labelled({ x: ones([1, 3]) }))).toContain("ValueError: crossEntropy: the labels are undefined, not a tensor. Does the batch have a field of this name?");
+    expect(await failureOf(labelled({ labels: ones([1, 2]) }))).toContain("ValueError: In Sequential: The input is undefined.");
     expect(await failureOf(run({ x: ones([1, 4]), y: ones([1, 2]) }))).toMatch(/In Sequential\.layers\.0/);
     const gone = ones([1, 3]);
     gone.dispose();
