@@ -53,6 +53,8 @@ interface Stage {
   readonly cost: ReadonlyMap<GraphNode, number>;
   /** Roots that one kernel must produce, by each of them. */
   readonly together: ReadonlyMap<GraphNode, readonly GraphNode[]>;
+  /** The roots whose kernels read a stored value or a leaf. */
+  readonly readers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
   /** The nodes that take a node as input. */
   readonly consumers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
 }
@@ -114,9 +116,17 @@ function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, n
   const { stored, users, cost } = chooseStored(order, leaves, [...outputs.keys(), ...held]);
   const roots = order.filter((node) => stored.has(node));
   const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
+  const readers = new Map<GraphNode, GraphNode[]>();
+  for (const [root, nodes] of reads) {
+    for (const node of nodes.keys()) {
+      const known = readers.get(node);
+      if (known === undefined) readers.set(node, [root]);
+      else known.push(root);
+    }
+  }
   const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
   for (const node of order) for (const input of dependencies(node)) consumers.get(input)!.push(node);
-  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, consumers, together: new Map() };
+  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, readers, consumers, together: new Map() };
 }
 
 /** The outputs that take over an input's buffer. */
@@ -143,8 +153,8 @@ function precedenceOf(stage: Stage): Precedence {
   }
   for (const { node, leaf } of inPlaceOutputs(stage)) {
     const mates = stage.together.get(node);
-    for (const reader of stage.roots) {
-      if (reader !== node && mates?.includes(reader) !== true && stage.reads.get(reader)!.has(leaf)) precedence.add(reader, node);
+    for (const reader of stage.readers.get(leaf) ?? []) {
+      if (reader !== node && mates?.includes(reader) !== true) precedence.add(reader, node);
     }
   }
   return precedence;

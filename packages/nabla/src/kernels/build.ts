@@ -190,21 +190,26 @@ export class FunctionBuilder {
   private block: Statement[] = [];
   /** Named in the innermost open loop. */
   private locals: Local[] = [];
+  private count = 0;
 
   constructor(name: string) {
     this.name = name;
   }
 
+  private named(name: string, kind: Kind, lanes: number): Local {
+    return { id: this.count++, kind, lanes, name };
+  }
+
   /** The next parameter, as a value. */
   parameter(name: string, kind: Kind = "i32"): Expr {
-    const local: Local = { kind, lanes: 1, name };
+    const local = this.named(name, kind, 1);
     this.parameters.push(local);
     return get(local);
   }
 
   /** A register that starts as `value`. */
   variable(name: string, value: Expr): Local {
-    const local: Local = { kind: value.kind, lanes: value.lanes, name };
+    const local = this.named(name, value.kind, value.lanes);
     this.locals.push(local);
     this.block.push({ op: "set", local, value });
     return local;
@@ -238,7 +243,7 @@ export class FunctionBuilder {
 
   /** body(i) for i = start, start + step, … while i < end. */
   loop(name: string, start: Expr | number, end: Expr | number, step: number, body: (index: Expr) => void): void {
-    const counter: Local = { kind: "i32", lanes: 1, name };
+    const counter = this.named(name, "i32", 1);
     const outer = this.locals;
     const locals: Local[] = [];
     this.locals = locals;

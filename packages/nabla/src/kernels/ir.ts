@@ -9,6 +9,8 @@ export type Cell = "f32" | "f64" | "i32" | "u8";
 
 /** A mutable register of a function: a scalar (lanes 1) or a vector of the device's width. */
 export interface Local {
+  /** Its number among the function's, in the order they were named. */
+  readonly id: number;
   readonly kind: Kind;
   readonly lanes: number;
   readonly name: string;

@@ -165,5 +165,5 @@ test("a builder refuses what does not fit", () => {
   expect(() => madd(f32(1, 4), f32(1), f32(1, 4))).toThrow(/madd/);
   expect(() => load("f32", f32(0))).toThrow(/address/);
   const f = new FunctionBuilder("bad");
-  expect(() => f.set({ kind: "f32", lanes: 4, name: "x" }, f32(1))).toThrow(/set of x/);
+  expect(() => f.set({ id: 0, kind: "f32", lanes: 4, name: "x" }, f32(1))).toThrow(/set of x/);
 });

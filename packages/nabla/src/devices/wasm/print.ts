@@ -91,9 +91,13 @@ class FunctionPrinter {
   private readonly code = new Code();
   /** Sets the constants; runs before `code`. */
   private readonly prologue = new Code();
-  private readonly constants = new Map<string, number>();
-  private readonly localIndices = new Map<Local, number>();
+  private readonly scalars = new Constants();
+  private readonly vectors = new Constants();
+  /** By id. */
+  private readonly localIndices: (number | undefined)[] = [];
   private readonly locals: ValueType[] = [];
+  /** The local that holds 0, 1, 2, 3, if any. */
+  private laneNumbers: number | undefined;
   /** Indices of locals whose loop has ended. */
   private readonly free = new Map<ValueType, number[]>();
 
@@ -101,7 +105,7 @@ class FunctionPrinter {
     this.fn = fn;
     this.placeOf = placeOf;
     this.features = features;
-    fn.parameters.forEach((parameter, index) => this.localIndices.set(parameter, index));
+    fn.parameters.forEach((parameter, index) => (this.localIndices[parameter.id] = index));
   }
 
   print(): { parameters: ValueType[]; results: ValueType[]; locals: ValueType[]; code: Code } {
@@ -119,11 +123,11 @@ class FunctionPrinter {
   }
 
   private indexOf(local: Local): number {
-    let index = this.localIndices.get(local);
+    let index = this.localIndices[local.id];
     if (index === undefined) {
       const type = valueTypeOf(local.kind, local.lanes);
       index = this.free.get(type)?.pop() ?? this.newLocal(type);
-      this.localIndices.set(local, index);
+      this.localIndices[local.id] = index;
     }
     return index;
   }
@@ -205,11 +209,10 @@ class FunctionPrinter {
    * and takes that for a use of each half of a pair of vectors, which then do not pay for being fused.
    */
   private forget({ locals }: Loop): void {
-    for (const local of locals) {
-      if (local.lanes === 1) continue;
-      this.constant("i32", 4, 0);
-      this.code.localSet(this.indexOf(local));
-    }
+    const vectors = locals.filter(({ lanes }) => lanes > 1);
+    if (vectors.length === 0) return;
+    const zero = this.vectorConstant("i32", 4, 0);
+    for (const local of vectors) this.code.localGet(zero).localSet(this.indexOf(local));
   }
 
   /** What a loop named is over: later loops take its places, and the function has fewer locals to carry around. */
@@ -280,7 +283,7 @@ class FunctionPrinter {
       }
       case "laneIndex":
         if (expr.lanes === 1) code.i32Const(0);
-        else this.hoisted("lanes", "v128", () => this.prologue.v128Const(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer)));
+        else code.localGet((this.laneNumbers ??= this.hoisted("v128", () => this.prologue.v128Const(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer)))));
         return;
       case "load":
         this.load(expr);
@@ -303,29 +306,23 @@ class FunctionPrinter {
   }
 
   private constant(kind: Kind, lanes: number, value: number): void {
-    const form = formOf(kind, lanes);
-    switch (form) {
-      case "i32":
-        this.code.i32Const(kind === "mask" ? Number(value !== 0) : value);
-        return;
-      case "f32":
-      case "f64":
-        this.hoisted(`${form} ${textOf(value)}`, form, () => (form === "f32" ? this.prologue.f32Const(value) : this.prologue.f64Const(value)));
-        return;
-      default:
-        this.hoisted(`${kind}x${lanes} ${textOf(value)}`, "v128", () => this.prologue.v128Const(vectorBytes(kind, lanes, value)));
-    }
+    if (lanes > 1) this.code.localGet(this.vectorConstant(kind, lanes, value));
+    else if (kind === "f32" || kind === "f64") {
+      this.code.localGet(this.scalars.find(kind, value, () =>
+        this.hoisted(kind, () => (kind === "f32" ? this.prologue.f32Const(value) : this.prologue.f64Const(value)))));
+    } else this.code.i32Const(kind === "mask" ? Number(value !== 0) : value);
   }
 
-  private hoisted(key: string, type: ValueType, push: () => void): void {
-    let index = this.constants.get(key);
-    if (index === undefined) {
-      index = this.newLocal(type);
-      this.constants.set(key, index);
-      push();
-      this.prologue.localSet(index);
-    }
-    this.code.localGet(index);
+  private vectorConstant(kind: Kind, lanes: number, value: number): number {
+    return this.vectors.find(kind, value, () => this.hoisted("v128", () => this.prologue.v128Const(vectorBytes(kind, lanes, value))));
+  }
+
+  /** A local that the prologue sets to what `push` pushes. */
+  private hoisted(type: ValueType, push: () => void): number {
+    const index = this.newLocal(type);
+    push();
+    this.prologue.localSet(index);
+    return index;
   }
 
   private splat(a: Expr, lanes: number): void {
@@ -527,8 +524,18 @@ class FunctionPrinter {
 }
 
 /** A key that tells −0 from 0 and keeps every NaN together. */
-function textOf(value: number): string {
-  return Object.is(value, -0) ? "-0" : String(value);
+/** Locals of constants, by kind and value; −0 is not 0. */
+class Constants {
+  readonly #known = new Map<Kind, Map<number | "-0", number>>();
+
+  find(kind: Kind, value: number, make: () => number): number {
+    let values = this.#known.get(kind);
+    if (values === undefined) this.#known.set(kind, (values = new Map()));
+    const key = Object.is(value, -0) ? "-0" : value;
+    let index = values.get(key);
+    if (index === undefined) values.set(key, (index = make()));
+    return index;
+  }
 }
 
 function vectorBytes(kind: Kind, lanes: number, value: number): Uint8Array {
