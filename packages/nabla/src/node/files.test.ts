@@ -1,4 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -56,6 +58,19 @@ describe("Node's files", () => {
     expect(await readdir(folder)).toEqual(["socket"]);
     server.close();
     await once(server, "close");
+  });
+
+  test("a process that exits while it writes leaves nothing behind", () => {
+    const module = new URL("./files.ts", import.meta.url).href;
+    const path = join(folder, "f");
+    const code = `import { readdirSync } from "node:fs";
+      import { nodeFiles } from ${JSON.stringify(module)};
+      void nodeFiles.writeAtomic(${JSON.stringify(path)}, new Uint8Array(1 << 28));
+      const poll = () => (readdirSync(${JSON.stringify(folder)}).length === 1 ? process.exit(7) : setImmediate(poll));
+      poll();`;
+    const { status } = spawnSync(process.execPath, ["--input-type=module", "--eval", code]);
+    expect(status).toBe(7);
+    expect(readdirSync(folder).filter((name) => name !== "f")).toEqual([]);
   });
 
   test("errors name the path and the fix", async () => {

@@ -1,10 +1,17 @@
 // Node's file system behind io/files.ts.
 // A write goes to a temporary name first, is flushed, and then renamed over the old file.
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { FileError, type Files } from "../io/files.ts";
+
+/** Temporary files that are being written: a process that exits meanwhile leaves none. */
+const unfinished = new Set<string>();
+process.on("exit", () => {
+  for (const temporary of unfinished) rmSync(temporary, { force: true });
+});
 
 export const nodeFiles: Files = {
   async read(path) {
@@ -20,6 +27,7 @@ export const nodeFiles: Files = {
     try {
       const target = await replaceable(path);
       temporary = `${target}.${randomUUID()}.tmp`;
+      unfinished.add(temporary);
       const file = await open(temporary, "wx");
       try {
         await file.writeFile(bytes);
@@ -32,6 +40,8 @@ export const nodeFiles: Files = {
       // What went wrong first is what is told.
       if (temporary !== "") await rm(temporary, { force: true }).catch(() => undefined);
       throw error instanceof FileError ? error : fileError("write", path, error);
+    } finally {
+      unfinished.delete(temporary);
     }
   },
 
