@@ -44,6 +44,11 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   const run = await training.fit(model, trainSet, {
     optimizer: optim.adam({ learningRate: options.learningRate }), epochs: options.epochs, batchSize: options.batchSize,
     validation: testSet, seed: options.seed, signal: interruption.signal, checkpoint, resume: options.resume === true,
+  }).catch(async (error: unknown) => {
+    // The disk may have no room for a checkpoint, three times as large, and still some for what was learned. (When resuming, the last checkpoint is there.)
+    if (!(error instanceof io.FileError) || options.resume === true) throw error;
+    await io.save(options.out, model, describeClassifier(shape)).catch(() => Promise.reject(error));
+    throw new io.FileError(`${error.message} ${options.out} holds the network as it is.`, "Training has stopped.");
   });
   await io.save(options.out, model, describeClassifier(shape));
   if (!run.interrupted) await rm(checkpoint, { force: true });
