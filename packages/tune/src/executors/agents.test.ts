@@ -11,8 +11,10 @@ import { RandomSampler } from "../samplers/random.ts";
 import { connectPostgres, openPostgres } from "../storage/postgres.ts";
 import { openSqlite } from "../storage/sqlite.ts";
 import type { Storage } from "../storage/storage.ts";
+import { StorageError } from "../study/errors.ts";
 import { Master } from "../study/master.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
+import type { Trial } from "../study/trial.ts";
 
 const postgres = process.env["NABLA_TEST_POSTGRES"];
 const folder = mkdtempSync(join(tmpdir(), "agents-"));
@@ -117,7 +119,7 @@ describe.each(kinds)("$kind", ({ kind, address, open }) => {
       }
       return 2 * x;
     }, { trials: 1 });
-    const look = setInterval(() => { void other.reap().then((lost) => { reaped += lost.length; }); }, 20);
+    const look = setInterval(() => { void other.store.refresh().then(() => other.reap()).then((lost) => { reaped += lost.length; }); }, 20);
     await work;
     clearInterval(look);
     expect([reaped, study.trials()[0]!.attempt]).toEqual([0, 1]);
@@ -141,6 +143,175 @@ describe.runIf(postgres !== undefined)("a network that fails", () => {
     await frozen.close();
   }, 40_000);
 
+  /**
+   * A network between us and the server, whose directions can be cut: what is sent meanwhile arrives when they heal. Or
+   * one line goes dead for good, when this is sent for the given time.
+   */
+  async function network(): Promise<{ address: string; cut(...directions: Direction[]): void; cutAt(sent: RegExp, time: number): void; heal(): void; close(): void }> {
+    const lost = new Set<Direction>();
+    let deadly: { readonly sent: RegExp; times: number } | null = null;
+    let held: { readonly direction: Direction; readonly deliver: () => void }[] = [];
+    const sockets = new Set<Socket>();
+    const { port: to } = new URL(postgres!);
+    const server = createServer((client: Socket) => {
+      const upstream = connect(Number(to), "127.0.0.1");
+      let dead = false;
+      const pass = (direction: Direction, deliver: () => void): void => {
+        if (dead) return;
+        if (lost.has(direction)) held.push({ direction, deliver });
+        else deliver();
+      };
+      client.on("data", (data) => {
+        if (deadly?.sent.test(data.toString("latin1")) === true && --deadly.times === 0) {
+          dead = true;
+          deadly = null;
+        }
+        pass("there", () => upstream.write(data));
+      });
+      upstream.on("data", (data) => { pass("back", () => client.write(data)); });
+      client.on("close", () => { pass("there", () => upstream.destroy()); });
+      upstream.on("close", () => { pass("back", () => client.destroy()); });
+      for (const socket of [client, upstream]) {
+        sockets.add(socket);
+        socket.on("error", () => undefined);
+      }
+    });
+    await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    return {
+      address: throughPort((server.address() as AddressInfo).port),
+      cut(...directions) { for (const direction of directions) lost.add(direction); },
+      cutAt(sent, times) { deadly = { sent, times }; },
+      heal() {
+        lost.clear();
+        const all = held;
+        held = [];
+        for (const { deliver } of all) deliver();
+      },
+      close() { server.close(); for (const socket of sockets) socket.destroy(); },
+    };
+  }
+  type Direction = "there" | "back";
+
+  /** Where the server is found behind a proxy. */
+  function throughPort(port: number): string {
+    return postgres!.replace(/(@|\/\/)[^@/]*:\d+\//, (_, at: string) => `${at}127.0.0.1:${port}/`);
+  }
+
+  /** A study that a machine reaches over `address`, with leases that end soon. */
+  async function over(address: string, patience: number, lease = 2): Promise<Study> {
+    const storage = await openPostgres(address, { lease, silence: 1, patience });
+    const study = await createStudy({ storage, name: `${mine} ${++names}`, seed: 1, ...options });
+    opened.push(storage, study);
+    return study;
+  }
+
+  /** Reports until told to stop, and says how many seconds that took. */
+  async function reportUntilStopped(trial: Trial, x: number): Promise<number> {
+    const start = performance.now();
+    for (let step = 1; !(await trial.report(x, step)); step++) await pause(50);
+    return (performance.now() - start) / 1000;
+  }
+
+  test.each([[["there", "back"]], [["there"]], [["back"]]] as const)("cut off %j: the lease is given up in its time, another machine does the trial once, the late result is kept, and the machine goes on", async (directions) => {
+    const net = await network();
+    const study = await over(net.address, 60);
+    const storage = await openPostgres(postgres!, { lease: 2 });
+    const elsewhere = await loadStudy({ storage, name: study.name, ...options });
+    opened.push(storage, elsewhere);
+    let stopped = Infinity;
+    let evaluatedElsewhere = 0;
+    await study.optimize(async (trial) => {
+      const x = trial.float("x", 0, 1);
+      if (trial.number > 0) return 2 * x;
+      await trial.report(x, 0);
+      await pause(700);
+      net.cut(...directions);
+      const other = elsewhere.optimize(async (theirs) => {
+        evaluatedElsewhere++;
+        const same = theirs.float("x", 0, 1);
+        await pause(3000);
+        return 2 * same;
+      }, { trials: 1 });
+      stopped = await reportUntilStopped(trial, x);
+      await other;
+      net.heal();
+      return 4 * x;
+    }, { trials: 4 });
+    expect([stopped > 1, stopped < 4, evaluatedElsewhere]).toEqual([true, true, 1]);
+    await elsewhere.refresh();
+    for (const seen of [study, elsewhere]) {
+      expectWhole(seen, 4);
+      expect(seen.trials().map((trial) => trial.attempt)).toEqual([2, 1, 1, 1]);
+      expect(seen.lateResults.map(({ trial, fence, state, values }) => [trial, fence, state, values![0]])).toEqual([[0, 1, "COMPLETE", 4 * Number(seen.trials()[0]!.params["x"])]]);
+    }
+    await study.close();
+    net.close();
+  }, 60_000);
+
+  test("cut off while nobody else is there: a trial that was told to stop starts again, one that ended is kept", async () => {
+    const net = await network();
+    const study = await over(net.address, 60);
+    await study.optimize(async (trial) => {
+      const x = trial.float("x", 0, 1);
+      if (trial.attempt > 1 || trial.number > 1) return 2 * x;
+      net.cut("there", "back");
+      setTimeout(() => { net.heal(); }, 4000);
+      await reportUntilStopped(trial, x);
+      if (trial.number === 0) trial.prune();
+      return 2 * x;
+    }, { trials: 3 });
+    expectWhole(study, 3);
+    expect([study.trials().map((trial) => trial.attempt), study.lateResults]).toEqual([[2, 1, 1], []]);
+    await study.close();
+    net.close();
+  }, 60_000);
+
+  test("cut off for good: the machine ends with an error that says so, and its trial is done elsewhere", async () => {
+    const net = await network();
+    const study = await over(net.address, 3);
+    const run = study.optimize(async (trial) => {
+      const x = trial.float("x", 0, 1);
+      await trial.report(x, 0);
+      await pause(700);
+      net.cut("there", "back");
+      return 2 * x;
+    }, { trials: 2 });
+    await expect(run).rejects.toThrow(/postgres.* failed \(.*\); what was confirmed is safe/);
+    await expect(study.enqueue({ x: 0.5 })).rejects.toThrow(StorageError);
+    const start = performance.now();
+    await study.close().catch(() => undefined);
+    expect(performance.now() - start).toBeLessThan(6000);
+    const elsewhere = await loadStudy({ storage: postgres!, name: study.name, ...options });
+    opened.push(elsewhere);
+    await elsewhere.optimize((trial) => 2 * trial.float("x", 0, 1), { trials: 2 });
+    expectWhole(elsewhere, 2);
+    expect(elsewhere.trials().map((trial) => trial.attempt)).toEqual([2, 1]);
+    net.close();
+  }, 60_000);
+
+  test("a heartbeat whose line alone goes dead renews over another one in time", async () => {
+    const net = await network();
+    const study = await over(net.address, 60, 4);
+    const storage = await openPostgres(postgres!, { lease: 4 });
+    const other = new Master(await storage.load(study.name), { sampler: options.sampler, scheduler: null, declared: null, fixed: {}, owner: "other", now: Date.now });
+    let reaped = 0;
+    const look = setInterval(() => { void other.store.refresh().then(() => other.reap()).then((lost) => { reaped += lost.length; }); }, 100);
+    let stopped = 0;
+    await study.optimize(async (trial) => {
+      const x = trial.float("x", 0, 1);
+      net.cutAt(/UPDATE hpo_lease SET expires = .* WHERE owner/s, 2);
+      for (let step = 0; step < 80; step++) { stopped += Number(await trial.report(x, step)); await pause(100); }
+      return 2 * x;
+    }, { trials: 1 });
+    clearInterval(look);
+    expectWhole(study, 1);
+    expect([reaped, stopped, study.trials()[0]!.attempt]).toEqual([0, 0, 1]);
+    await other.store.close();
+    await storage.close();
+    await study.close();
+    net.close();
+  }, 60_000);
+
   /** Passes bytes to the server and back, and cuts the line when `cut` says so of what the client sent. */
   async function proxy(cut: (sent: Buffer) => "before" | "after" | null): Promise<{ server: Server; address: string }> {
     const { port: to } = new URL(postgres!);
@@ -163,7 +334,7 @@ describe.runIf(postgres !== undefined)("a network that fails", () => {
       }
     });
     await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
-    return { server, address: postgres!.replace(/(@|\/\/)[^@/]*:\d+\//, (_, at: string) => `${at}127.0.0.1:${(server.address() as AddressInfo).port}/`) };
+    return { server, address: throughPort((server.address() as AddressInfo).port) };
   }
 
   test.each(["before", "after"] as const)("lines cut just %s the server commits: every trial is evaluated once and told once", async (when) => {

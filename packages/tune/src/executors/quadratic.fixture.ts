@@ -14,7 +14,7 @@ const definition: StudyDefinition<Parameters> = defineStudy({
     if (mode === "throw") throw new RangeError("asked to throw");
     if (mode === "exit" && trial.attempt === 1) process.kill(process.pid, "SIGKILL");
     if (mode === "block") {
-      const end = Date.now() + 2500;
+      const end = Date.now() + 4500;
       while (Date.now() < end);
     }
     if (mode === "wait") await new Promise((resolve) => setTimeout(resolve, 200));

@@ -84,7 +84,7 @@ describe("lost workers", () => {
   });
 
   test("blocking is not silence: the heart beats in another thread", async () => {
-    executor = processExecutor(module, { workers: 1, silence: 1000 });
+    executor = processExecutor(module, { workers: 1, silence: 3000 });
     const study = await studyWith("block");
     await study.run(executor, { trials: 1 });
     expect(study.trials()[0]).toMatchObject({ state: "COMPLETE", attempt: 1 });

@@ -110,6 +110,7 @@ interface Output { file: FileHandle; position: number; checkpoint: number }
 export class JournalStore implements StudyStore {
   readonly state: StudyState;
   readonly shared = false;
+  readonly leased = true;
   /** Syncs so far, for measuring. */
   syncs = 0;
   /** Checkpoints written so far. */

@@ -41,6 +41,7 @@ export class MemoryStorage implements Storage {
 export class MemoryStore implements StudyStore {
   readonly state: StudyState = new StudyState();
   readonly shared = false;
+  readonly leased = true;
 
   refresh(): Promise<void> {
     return Promise.resolve();

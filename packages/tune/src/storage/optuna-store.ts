@@ -7,6 +7,7 @@ import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../study/
 import { MANUAL } from "../study/master.ts";
 import { StudyState } from "../study/state.ts";
 import type { Distribution } from "../space/distribution.ts";
+import type { HeartbeatData } from "./heartbeat.ts";
 import { parseJson } from "./json.ts";
 import { chooseStudy, studyExists } from "./memory.ts";
 import { readLateResult, readNotes, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type StudyAttributeRow, type TrialRow, type ValueRow } from "./optuna-reader.ts";
@@ -18,8 +19,8 @@ import type { Emit, Storage, StudyStore } from "./storage.ts";
 const WRITE_DELAY = 500;
 /** Seconds until an unrenewed lease ends. */
 const LEASE = 30;
-/** Milliseconds that a store tries to reach a database that went away. */
-const PATIENCE = 600_000;
+/** Seconds that a store tries to reach a database that went away. */
+const PATIENCE = 600;
 
 /** A connection to a database that holds Optuna's tables. */
 export interface SqlConnection {
@@ -52,6 +53,10 @@ export interface SqlConnection {
 export interface SharedOptions {
   /** Seconds until an unrenewed lease ends; 30 by default. */
   readonly lease?: number;
+  /** Seconds after which a server that does not answer is taken for gone; 30 by default. */
+  readonly silence?: number;
+  /** Seconds that a study tries to reach a database that went away, before it fails; 600 by default. */
+  readonly patience?: number;
   /** Makes no tables of Optuna's where there are none. */
   readonly readOnly?: boolean;
 }
@@ -212,6 +217,8 @@ class OptunaStore implements StudyStore {
   private idOf: number[] = [];
   private lateSeen = 0;
   private heartbeat: Worker | null = null;
+  /** When the heartbeat last renewed, by process.hrtime; 0 before the first lease. */
+  private readonly renewed = new BigInt64Array(new SharedArrayBuffer(8));
   private broken: StorageError | null = null;
   /** Whether the connection is lost. */
   private away = false;
@@ -233,6 +240,11 @@ class OptunaStore implements StudyStore {
 
   refresh(): Promise<void> {
     return this.transact(false, () => undefined);
+  }
+
+  get leased(): boolean {
+    const renewed = Atomics.load(this.renewed, 0);
+    return renewed === 0n || Number(process.hrtime.bigint() - renewed) < 1e9 * this.lease;
   }
 
   transact<R>(durable: boolean, change: (emit: Emit) => R): Promise<R> {
@@ -319,7 +331,7 @@ class OptunaStore implements StudyStore {
 
   /** Does `work` again over a new connection when the one it had is lost; any other error leaves the store broken. */
   private async persistently<R>(work: () => Promise<R>): Promise<R> {
-    const end = performance.now() + PATIENCE;
+    const end = performance.now() + 1000 * (this.options.patience ?? PATIENCE);
     for (let pause = 50; ; pause = Math.min(2 * pause, 5000)) {
       if (this.broken !== null) throw this.broken;
       try {
@@ -396,8 +408,10 @@ class OptunaStore implements StudyStore {
   /** Starts the thread that renews this master's leases. */
   private beat(owner: string): void {
     if (this.heartbeat !== null) return;
+    Atomics.store(this.renewed, 0, process.hrtime.bigint());
+    const data: HeartbeatData = { address: this.options.address, owner, lease: this.lease, renewed: this.renewed };
     const file = new URL(`./heartbeat${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-    this.heartbeat = new Worker(file, { workerData: { address: this.options.address, owner, lease: this.lease } });
+    this.heartbeat = new Worker(file, { workerData: data });
     // Started anew with the next trial, should it ever fall over.
     this.heartbeat.on("error", () => { this.heartbeat = null; });
     this.heartbeat.unref();

@@ -5,8 +5,10 @@ import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";
 
-/** Milliseconds after which a server that does not answer is taken for gone. */
-const SILENCE = 60_000;
+/** Seconds after which a server that does not answer is taken for gone. */
+const SILENCE = 30;
+/** Milliseconds that a connection may take to part in peace. */
+const PARTING = 2000;
 /** Milliseconds that a transaction may stand still before the server ends it: it locks a study, and its machine may be gone. */
 const STANDSTILL = 5000;
 /** Any fixed number: the advisory lock under which tables are made and studies created. */
@@ -19,6 +21,7 @@ interface PgClient {
   on(event: "notification", listener: (message: { readonly channel: string }) => void): void;
   on(event: "error" | "end", listener: () => void): void;
   end(): Promise<void>;
+  readonly connection: { readonly stream: { destroy(): void } };
 }
 interface PgOptions {
   readonly connectionString: string;
@@ -32,17 +35,18 @@ interface PgModule { readonly Client: new (options: PgOptions) => PgClient }
 
 /** Opens a database in Optuna's schema, making the tables when there are none and something may be written. */
 export function openPostgres(url: string, options: SharedOptions = {}): Promise<Storage> {
-  return OptunaStorage.open({ ...options, address: url, shown: withoutPassword(url), connect: () => connectPostgres(url) });
+  return OptunaStorage.open({ ...options, address: url, shown: withoutPassword(url), connect: () => connectPostgres(url, options.silence) });
 }
 
-/** A connection for one user of the database. */
-export async function connectPostgres(url: string): Promise<SqlConnection> {
+/** A connection for one user of the database; it is lost when the server says nothing for `silence` seconds. */
+export async function connectPostgres(url: string, silence: number = SILENCE): Promise<SqlConnection> {
   const { Client } = await loadPg();
+  const timeout = Math.ceil(1000 * silence);
   // Numbers as numbers, times as the text they are: `pg` would read naive times as local.
   const numeric = new Set([20, 21, 23, 700, 701, 1700]);
   const client = new Client({
     connectionString: url, types: { getTypeParser: (oid) => (numeric.has(oid) ? Number : (text: string) => text) },
-    keepAlive: true, connectionTimeoutMillis: SILENCE, query_timeout: SILENCE, idle_in_transaction_session_timeout: STANDSTILL,
+    keepAlive: true, connectionTimeoutMillis: timeout, query_timeout: timeout, idle_in_transaction_session_timeout: STANDSTILL,
   });
   const connection = new PostgresConnection(client);
   try {
@@ -134,8 +138,11 @@ class PostgresConnection implements SqlConnection {
     this.wake = null;
   }
 
+  /** Over a network that is cut, parting would never end. */
   async close(): Promise<void> {
+    const cut = setTimeout(() => { this.client.connection.stream.destroy(); }, PARTING);
     await this.client.end();
+    clearTimeout(cut);
   }
 }
 

@@ -11,6 +11,8 @@ export interface StudyStore {
   readonly state: StudyState;
   /** Whether other processes may write this study at the same time; then leases expire by the storage's clock. */
   readonly shared: boolean;
+  /** Whether this process may still believe in its leases: false when they could not be renewed within their time. */
+  readonly leased: boolean;
   /** Takes in what other processes wrote. */
   refresh(): Promise<void>;
   /**

@@ -38,6 +38,8 @@ export interface MasterOptions {
 
 /** Milliseconds between two reports that read a shared storage. */
 const EXCHANGE = 500;
+/** Milliseconds that a report waits for a storage that does not answer; training goes on without it. */
+const ANSWER = 1000;
 
 /** The owner of trials that a person asked for; they never expire. */
 export const MANUAL = "manual";
@@ -51,7 +53,7 @@ export class Master {
   private retries = 0;
   /** How often a trial whose worker was lost is started again. */
   private restarts = 3;
-  /** When a report last took in what others wrote, by performance.now(). */
+  /** When a report last took in what others wrote, by performance.now(); Infinity while one waits for it. */
   private exchanged = -Infinity;
   private answeredInARow = 0;
   private probed = false;
@@ -59,6 +61,8 @@ export class Master {
   private readonly stopping = new Map<number, Decision>();
   /** Trials handed out by `next` and not finished. */
   private readonly held = new Set<number>();
+  /** Trials told to stop because their lease could not be renewed; others may hold them by now. */
+  private readonly lapsed = new Set<number>();
 
   constructor(store: StudyStore, options: MasterOptions) {
     this.store = store;
@@ -77,7 +81,7 @@ export class Master {
       // Run again: the attempt before went down with its connection.
       if (chosen !== null) this.held.delete(chosen);
       chosen = this.unanswered(owner) ?? this.choose(emit, owner, fixed);
-      if (chosen !== null) this.held.add(chosen);
+      if (chosen !== null) { this.held.add(chosen); this.lapsed.delete(chosen); }
     });
     return chosen === null ? null : this.init(chosen);
   }
@@ -96,17 +100,17 @@ export class Master {
   /** Files a report and returns whether the objective should stop. */
   async report(trial: number, fence: number, step: number, metrics: Metrics, checkpoint: Checkpoint | undefined): Promise<boolean> {
     const named = this.nameMetrics(metrics, `report of trial ${trial}`);
-    const file = (emit: Emit): boolean => {
-      if (!this.holds(trial, fence)) return true;
-      emit({ type: "report", trial, step, metrics: named, ...(checkpoint === undefined ? {} : { checkpoint }) });
-      return this.decide(trial, step, emit);
-    };
+    if (!this.holds(trial, fence)) return true;
+    this.store.append({ type: "report", trial, step, metrics: named, ...(checkpoint === undefined ? {} : { checkpoint }) });
     // Of a shared study others' reports are taken in from time to time; a transaction for each would cost a sync.
     if (this.store.shared && performance.now() - this.exchanged > EXCHANGE) {
-      this.exchanged = performance.now();
-      return this.store.transact(false, file);
+      // Not again before this one is answered.
+      this.exchanged = Infinity;
+      await within(ANSWER, this.store.refresh().finally(() => { this.exchanged = performance.now(); }));
     }
-    return file((event) => { this.store.append(event); });
+    if (!this.holds(trial, fence)) return true;
+    if (!this.store.leased) this.lapsed.add(trial);
+    return this.lapsed.has(trial) || this.decide(trial, step, (event) => { this.store.append(event); });
   }
 
   /** Keeps an attribute, a constraint or a note of a trial; silently nothing when the lease is lost. */
@@ -124,13 +128,15 @@ export class Master {
   }
 
   /** Takes a result in; durable when the promise resolves. */
-  async finish(trial: number, fence: number, outcome: Outcome, owner: string = this.options.owner): Promise<Filed> {
+  async finish(trial: number, fence: number, result: Outcome, owner: string = this.options.owner): Promise<Filed> {
+    // Nobody's rule but the network's has stopped it.
+    const outcome: Outcome = result.kind === "pruned" && this.lapsed.has(trial) ? { kind: "lost", error: "its lease could not be renewed in time" } : result;
     const filed = await this.store.transact(true, (emit): Filed => {
       const time = this.options.now();
       if (trial >= this.state.length || fence > this.state.fence(trial)) throw new LeaseError(`${owner} claims lease ${fence} of trial ${trial}, which was never given. Its message is ignored; check that worker.`);
       if (!this.holds(trial, fence)) {
-        if (outcome.kind === "lost") return "late";
-        const { state, values } = this.settle(trial, outcome);
+        if (result.kind === "lost") return "late";
+        const { state, values } = this.settle(trial, result);
         if (this.isRecorded(trial, fence, state, values)) return "finished";
         emit({ type: "late", trial, fence, time, owner, state, values });
         return "late";
@@ -181,7 +187,8 @@ export class Master {
     const lost = this.store.shared ? await this.store.expired() : this.orphans();
     for (const trial of lost) {
       const lease = this.state.lease(trial);
-      if (lease !== null) await this.finish(trial, lease.fence, { kind: "lost", error: `its worker ${lease.owner} was lost` }, lease.owner);
+      // A lease of this process's own ran out while the storage was away; what it evaluates will tell.
+      if (lease !== null && !(this.held.has(trial) && lease.owner === this.options.owner)) await this.finish(trial, lease.fence, { kind: "lost", error: `its worker ${lease.owner} was lost` }, lease.owner);
     }
     return lost;
   }
@@ -346,6 +353,13 @@ export class Master {
   private orphans(): readonly number[] {
     return this.state.running.filter((trial) => ![MANUAL, this.options.owner].includes(this.state.lease(trial)?.owner ?? MANUAL));
   }
+}
+
+/** Waits for the work, but not longer than that; it goes on by itself. */
+async function within(milliseconds: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, milliseconds); });
+  await Promise.race([work, late]).finally(() => { clearTimeout(timer); });
 }
 
 function lostLease(trial: number, fence: number): LeaseError {
