@@ -6,6 +6,8 @@ import { formatShape, rowMajorStrides, type Shape, sizeOf } from "../ops/shape.t
 
 /** More elements than this are summarised. */
 const THRESHOLD = 1000;
+/** Most digits after the point. */
+const DECIMALS = 4;
 /** Entries shown at each end of a summarised axis. */
 const EDGE = 3;
 
@@ -48,21 +50,22 @@ function elementFormat(values: readonly number[], dtype: DType): (value: number)
   const magnitudes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
   const largest = magnitudes.reduce((a, b) => Math.max(a, b), 0);
   const smallest = magnitudes.reduce((a, b) => Math.min(a, b), Infinity);
-  // NumPy's criterion for exponents.
-  const scientific = magnitudes.length > 0 && (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000) && !values.every(Number.isInteger);
-  const text = (value: number): string => (scientific ? value.toExponential(4) : trimmed(value.toFixed(4)));
-  const decimals = scientific ? 0 : values.reduce((most, value) => Math.max(most, decimalsOf(text(value))), 0);
+  // NumPy's criterion for exponents, but that whole numbers are written out however different their sizes are.
+  const scientific = largest >= 1e8 || (magnitudes.length > 0 && (smallest < 1e-4 || largest / smallest > 1000) && !values.every(Number.isInteger));
+  const write = (value: number, decimals: number): string => (scientific ? exponential(value, decimals) : value.toFixed(decimals));
+  const decimals = values.filter(Number.isFinite).reduce((most, value) => Math.max(most, decimalsOf(write(value, DECIMALS))), 0);
   return (value) => {
     if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
-    return scientific ? text(value) : value.toFixed(decimals);
+    return write(value, decimals);
   };
 }
 
-function trimmed(text: string): string {
-  return text.replace(/\.?0+$/, "");
+/** `1.5e-07`: exponents of two digits at least, so that columns line up. */
+function exponential(value: number, decimals: number): string {
+  return value.toExponential(decimals).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
+/** Digits after the point that are needed. */
 function decimalsOf(text: string): number {
-  const point = text.indexOf(".");
-  return point < 0 ? 0 : text.length - point - 1;
+  return /\.(\d*?)0*(?:e|$)/.exec(text)?.[1]!.length ?? 0;
 }

@@ -36,7 +36,11 @@ onEveryDevice("reading", () => {
     expect(String(tensor([[1, 2.5], [10, 0.25]]))).toBe("tensor([[ 1.00,  2.50],\n        [10.00,  0.25]], shape=[2, 2], dtype=float32)");
     expect(inspect(tensor([true, false]))).toBe("tensor([ true, false], shape=[2], dtype=bool)");
     expect(String(tensor([NaN, Infinity, 1]))).toBe("tensor([nan, inf,   1], shape=[3], dtype=float32)");
-    expect(String(tensor([1e-10, 1]))).toBe("tensor([1.0000e-10,  1.0000e+0], shape=[2], dtype=float32)");
+    expect(String(tensor([1e-10, 1]))).toBe("tensor([1e-10, 1e+00], shape=[2], dtype=float32)");
+    expect(String(tensor([3e38, 1.25]))).toBe("tensor([3.00e+38, 1.25e+00], shape=[2], dtype=float32)");
+    expect(String(tensor([1e20, NaN, 0]))).toBe("tensor([1e+20,   nan, 0e+00], shape=[3], dtype=float32)");
+    expect(String(tensor([12345, 1, 0]))).toBe("tensor([12345,     1,     0], shape=[3], dtype=float32)");
+    expect(String(tensor([2 ** 31 - 1, -1], { dtype: "int32" }))).toBe("tensor([2147483647,         -1], shape=[2], dtype=int32)");
     expect(String(zeros([0, 3]))).toBe("tensor([], shape=[0, 3], dtype=float32)");
     expect(String(arange(2000, undefined, 1, "int32"))).toBe("tensor([   0,    1,    2, …, 1997, 1998, 1999], shape=[2000], dtype=int32)");
     expect(String(tensor([[[1], [2]], [[3], [4]]], { dtype: "int32" }))).toBe("tensor([[[1],\n         [2]],\n\n        [[3],\n         [4]]], shape=[2, 2, 1], dtype=int32)");
