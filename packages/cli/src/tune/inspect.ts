@@ -1,7 +1,7 @@
 // status, best and export: they look only, so a journal may be in use by its master meanwhile.
 import { writeFile } from "node:fs/promises";
 import { loadStudy, openStorage, toCsv, trialsTable, TuneError, resultsOf, type Study } from "@nabla/tune";
-import { describeTrial, done } from "./live.ts";
+import { describeTrial, done, printable } from "./live.ts";
 import { UsageError, type Streams, type TuneOptions } from "./main.ts";
 
 export async function status(operands: readonly string[], options: TuneOptions, { stdout }: Streams): Promise<number> {
@@ -11,7 +11,7 @@ export async function status(operands: readonly string[], options: TuneOptions, 
       const state = trial.answeredBy === null ? trial.state : "answered from memory";
       counts.set(state, (counts.get(state) ?? 0) + 1);
     }
-    stdout.write(`${study.name}: ${study.directions.join(", ")} ${study.metricNames.join(", ")}; seed ${study.seed}; ${done(study)} evaluations\n`);
+    stdout.write(`${printable(study.name)}: ${study.directions.join(", ")} ${study.metricNames.join(", ")}; seed ${study.seed}; ${done(study)} evaluations\n`);
     for (const [state, count] of counts) stdout.write(`${String(count).padStart(8)} ${state}\n`);
     const winner = study.directions.length === 1 ? study.best : null;
     if (winner !== null) stdout.write(`best: ${describeTrial(winner)}\n`);

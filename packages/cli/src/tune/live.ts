@@ -49,27 +49,30 @@ export class LiveTable {
 
   private draw(): void {
     const width = this.stream.columns || 80;
-    const lines = this.picture().map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+    // A picture higher than the screen could not be drawn over.
+    const picture = this.picture(Math.min(ROWS, (this.stream.rows || 24) - 5)).slice(0, (this.stream.rows || 24) - 1);
+    const lines = picture.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
     const up = this.lines === 0 ? "" : `\x1b[${this.lines}A`;
     this.stream.write(`${up}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`);
     this.lines = lines.length;
   }
 
-  private picture(): string[] {
+  private picture(rows: number): string[] {
     const { study } = this;
+    const narrow = (this.stream.columns || 80) < 60;
     const seconds = (performance.now() - this.began) / 1000;
     const rate = this.ended / seconds;
-    const lines = [`${study.name}  ${bar(done(study), this.trials)}  ${duration(seconds)}${rate > 0 && this.trials !== Infinity ? `, ${duration((this.trials - done(study)) / rate)} left` : ""}`];
+    const lines = [`${printable(study.name)}  ${bar(done(study), this.trials, narrow ? BAR / 3 : BAR)}  ${duration(seconds)}${rate > 0 && this.trials !== Infinity ? `, ${duration((this.trials - done(study)) / rate)} left` : ""}`];
     const best = study.directions.length === 1 ? study.best : null;
     if (best !== null) lines.push(`best   ${describeTrial(best)}`);
     else if (study.directions.length > 1) lines.push(`front  ${study.front.length} trials`);
-    for (const number of study.view.running.slice(0, ROWS)) {
+    for (const number of study.view.running.slice(0, Math.max(0, rows))) {
       const trial = study.view.trial(number);
       const report = trial.reports.at(-1);
-      const progress = report === undefined ? "" : `  step ${report.step}: ${Object.entries(report.metrics).map(([name, x]) => `${name} ${short(x)}`).join(", ")}`;
+      const progress = report === undefined ? "" : `  step ${report.step}: ${Object.entries(report.metrics).map(([name, x]) => `${printable(name)} ${short(x)}`).join(", ")}`;
       lines.push(`${String(number).padStart(6)} ${parameters(trial)}${progress}`);
     }
-    if (study.view.running.length > ROWS) lines.push(`       and ${study.view.running.length - ROWS} more`);
+    if (study.view.running.length > rows) lines.push(`       and ${study.view.running.length - Math.max(0, rows)} more`);
     if (this.message !== "") lines.push(this.message);
     return lines;
   }
@@ -84,21 +87,26 @@ export function done(study: Study<unknown>): number {
 export function describeTrial(trial: FrozenTrial): string {
   const result = trial.values === null ? "" : ` ${trial.values.map(short).join(" ")}`;
   const reason = trial.state === "FAIL" ? `  ${String(trial.systemAttributes["fail_reason"] ?? "").split("\n")[0]!}` : "";
-  return `trial ${trial.number} ${trial.state}${result}  ${parameters(trial)}${reason}`;
+  return `trial ${trial.number} ${trial.state}${result}  ${parameters(trial)}${printable(reason)}`;
 }
 
 function parameters(trial: FrozenTrial): string {
-  return Object.entries(trial.params).map(([name, value]) => `${name}=${typeof value === "number" ? short(value) : JSON.stringify(value)}`).join(" ");
+  return Object.entries(trial.params).map(([name, value]) => `${printable(name)}=${typeof value === "number" ? short(value) : JSON.stringify(value)}`).join(" ");
+}
+
+/** Without what would steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "\ufffd");
 }
 
 function short(x: number): string {
   return Number.isInteger(x) ? String(x) : String(Number(x.toPrecision(5)));
 }
 
-function bar(count: number, total: number): string {
+function bar(count: number, total: number, width: number): string {
   if (total === Infinity) return `${count} trials`;
-  const full = Math.round((BAR * Math.min(count, total)) / total);
-  return `${"█".repeat(full)}${"░".repeat(BAR - full)} ${count}/${total}`;
+  const full = Math.round((width * Math.min(count, total)) / total);
+  return `${"█".repeat(full)}${"░".repeat(width - full)} ${count}/${total}`;
 }
 
 function duration(seconds: number): string {

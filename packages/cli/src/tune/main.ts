@@ -6,29 +6,44 @@ import { best, exportTrials, status } from "./inspect.ts";
 import { run } from "./run.ts";
 
 /** Where a command writes. */
-export interface Streams { readonly stdout: NodeJS.WritableStream; readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number } }
+export interface Streams { readonly stdout: NodeJS.WritableStream; readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number } }
 
-const HELP = `nabla tune: tune hyper-parameters
+const WHERE = ["storage", "name"] as const;
+const WORK = [...WHERE, "workers", "trials", "timeout", "executor"] as const;
+/** What each command takes, does, and which options it has. */
+const COMMANDS = {
+  run: { operands: "<study.ts>", about: "create the study of a module and optimise it", options: [...WORK, "seed"] },
+  resume: { operands: "<study.ts>", about: "go on with it; from many machines by postgres:", options: WORK },
+  status: { operands: "", about: "counts, budget, best", options: WHERE },
+  best: { operands: "", about: "the best trial, or the Pareto front, as JSON", options: WHERE },
+  export: { operands: "", about: "all trials as CSV or JSON", options: [...WHERE, "format", "out"] },
+} as const satisfies Record<string, { readonly operands: string; readonly about: string; readonly options: readonly (keyof TuneOptions)[] }>;
+type Command = keyof typeof COMMANDS;
 
-  nabla tune run <study.ts> [options]      create the study that the module exports, and optimise it
-  nabla tune resume <study.ts> [options]   go on with it; on several machines with postgres: at once
-  nabla tune status [options]              counts, budget, best
-  nabla tune best [options]                the best trial, or the Pareto front, as JSON
-  nabla tune export [options]              all trials as CSV or JSON
+const OPTION_HELP: Readonly<Record<keyof TuneOptions, readonly string[]>> = {
+  storage: ["-s, --storage <address>", "journal:<file>, sqlite:<file> or", "postgres://user@host/database; run and", "resume: journal:<name>.journal by default"],
+  name: ["-n, --name <name>", "the study, when the storage holds several"],
+  workers: ["-w, --workers <n>", "evaluations at a time (1)"],
+  trials: ["-t, --trials <n>", "evaluations the study shall have in all"],
+  timeout: ["    --timeout <seconds>", "start no trial after this time"],
+  executor: ["    --executor <kind>", "processes (default) or threads"],
+  seed: ["    --seed <n>", "same seed, same study"],
+  format: ["-f, --format <format>", "csv (default) or json"],
+  out: ["-o, --out <file>", "instead of stdout"],
+};
 
-  -s, --storage <address>  journal:<file>, sqlite:<file>, postgres://user@host/database
-                           (run and resume: journal:<name>.journal by default)
-  -n, --name <name>        the study's name, when the storage holds several
-run, resume:
-  -w, --workers <n>        evaluations at a time (1)
-  -t, --trials <n>         evaluations the study shall have in all
-      --timeout <seconds>  start no trial after this time
-      --executor <kind>    processes (default) or threads
-      --seed <n>           same seed, same study (run only)
-export:
-  -f, --format <format>    csv (default) or json
-  -o, --out <file>         instead of stdout
-`;
+/** The help on all commands, or on one; at most 80 columns wide. */
+function help(command?: Command): string {
+  const lines = command === undefined
+    ? ["nabla tune: tune hyper-parameters", "", ...commandNames().map((name) => `  nabla tune ${`${name} ${COMMANDS[name].operands}`.padEnd(19)} ${COMMANDS[name].about}`), "", "Options of a command: nabla tune <command> --help"]
+    : [`nabla tune ${command} ${COMMANDS[command].operands}`.trimEnd() + " [options]", "", `  ${COMMANDS[command].about}`, "",
+      ...COMMANDS[command].options.flatMap((option) => OPTION_HELP[option].slice(1).map((text, i) => `  ${(i === 0 ? OPTION_HELP[option][0]! : "").padEnd(26)}${text}`))];
+  return `${lines.join("\n")}\n`;
+}
+
+function commandNames(): Command[] {
+  return Object.keys(COMMANDS) as Command[];
+}
 
 /** Wrong usage: exit code 2. */
 export class UsageError extends Error {}
@@ -49,17 +64,27 @@ export interface TuneOptions {
 export async function tuneCommand(args: string[], streams: Streams = process): Promise<number> {
   try {
     const { positionals, values } = parse(args);
-    const [command, ...operands] = positionals;
-    if (values.help === true || command === undefined) {
-      (values.help === true ? streams.stdout : streams.stderr).write(HELP);
-      return values.help === true ? 0 : 2;
+    const [given, ...operands] = positionals;
+    const asked = values.help === true || given === "help";
+    const named = given === "help" ? operands[0] : given;
+    if (named === undefined) {
+      (asked ? streams.stdout : streams.stderr).write(help());
+      return asked ? 0 : 2;
     }
+    const command = commandNames().find((name) => name === named);
+    if (command === undefined) throw new UsageError(`there is no command "${named}"; see nabla tune --help.`);
+    if (asked) {
+      streams.stdout.write(help(command));
+      return 0;
+    }
+    const known: readonly string[] = COMMANDS[command].options;
+    const foreign = Object.keys(values).find((option) => !known.includes(option));
+    if (foreign !== undefined) throw new UsageError(`${command} has no option --${foreign}; see nabla tune ${command} --help.`);
     switch (command) {
       case "run": case "resume": return await run(command, operands, values, streams);
       case "status": return await status(operands, values, streams);
       case "best": return await best(operands, values, streams);
       case "export": return await exportTrials(operands, values, streams);
-      default: throw new UsageError(`there is no command "${command}"; see nabla tune --help.`);
     }
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof TuneError)) throw error;

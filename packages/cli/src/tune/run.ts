@@ -15,7 +15,6 @@ export async function run(command: "run" | "resume", operands: readonly string[]
   const kind = options.executor ?? "processes";
   if (kind !== "processes" && kind !== "threads") throw new UsageError(`--executor is processes or threads, not "${kind}".`);
   const seed = wholeNumber("seed", options.seed, 0);
-  if (seed !== undefined && command === "resume") throw new UsageError("--seed belongs to run; a study keeps the seed it was created with.");
   const timeout = positiveNumber("timeout", options.timeout);
   const module = pathToFileURL(resolve(file)).href;
   const { objective: _, trials: defined, trialTimeout, retries, failures = "continue", ...definition } = await definitionOf(module, file);

@@ -49,14 +49,23 @@ describe("usage", () => {
     [[], 2, /nabla tune run/], [["fly"], 2, /no command "fly"/], [["run"], 2, /one module/], [["run", module, "--workers", "zero"], 2, /--workers/],
     [["run", module, "--wings"], 2, /wings/i], [["status"], 2, /--storage/], [["export", "-s", "memory:", "-f", "xml"], 2, /csv or json/],
     [["status", "-s", `journal:${join(folder, "none.journal")}`], 1, /no studies/], [["status", "-s", `sqlite:${join(folder, "none.db")}`], 1, /no file/], [["best", "-s", "ftp://x"], 1, /unknown scheme/], [["run", join(folder, "none.ts")], 1, /cannot be loaded/],
-    [["run", fileURLToPath(import.meta.resolve("./values.ts"))], 1, /exports no study/], [["resume", module, "--seed", "1"], 2, /belongs to run/],
+    [["run", fileURLToPath(import.meta.resolve("./values.ts"))], 1, /exports no study/], [["resume", module, "--seed", "1"], 2, /resume has no option --seed/], [["status", "-s", "memory:", "--workers", "2"], 2, /status has no option --workers/], [["best", "extra", "-s", "memory:"], 2, /--storage/],
   ] as const)("%j", async (args, code, message) => {
     const result = await tune(...args);
     expect(result.stderr).toMatch(message);
     expect(result.code).toBe(code);
   });
 
-  test("help", async () => {
+  test("help, of all and of one, on 80 columns", async () => {
     expect(await tune("--help")).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining("nabla tune resume") as string });
+    expect(await tune("help")).toEqual(await tune("--help"));
+    for (const command of ["run", "resume", "status", "best", "export"]) {
+      const one = await tune(command, "--help");
+      expect(one).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(new RegExp(`^nabla tune ${command} [^]*--storage`)) as string });
+      expect(await tune("help", command)).toEqual(one);
+      expect(one.stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    }
+    expect((await tune("--help")).stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    expect((await tune("status", "--help")).stdout).not.toMatch(/--workers/);
   });
 });
