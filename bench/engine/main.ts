@@ -64,6 +64,8 @@ export async function main(args: readonly string[]): Promise<void> {
     const here = chosen.filter((row) => row.threads === threads);
     if (here.length === 0) continue;
     const peers = kinds.filter((kind) => threads === 1 || kind.threads).map((kind) => new Peer(kind, threads));
+    // What a second thread gains is seen in the same rounds.
+    if (threads > 1) peers.push(...kinds.filter(({ name }) => name === "nabla").map((kind) => new Peer({ ...kind, name: "nabla on 1 thread" }, 1)));
     for (const row of here) {
       const result = await measure(row, peers, { threads, seconds }, rounds);
       results.push(result);

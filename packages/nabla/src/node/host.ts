@@ -12,10 +12,10 @@ const fuseFlag = "experimental-wasm-revectorize";
 
 /**
  * What is off while V8 compiles: it then optimises at construction, and no first step is slow. Flags are the whole process's, so what
- * is off must do no harm to WebAssembly that other threads run meanwhile. Inlining does: code made with it crashes where it first runs
- * without. It is turned off (first, and back on last) only where V8 aborts otherwise, from 14 on. Kernels are unrolled already.
+ * is off must do no harm to WebAssembly that other threads run meanwhile: inlining stays on, for code made with it crashes where it first
+ * runs without. V8 from 14 on then aborts on direct calls, of which modules have none (assemble.ts). Kernels are unrolled already.
  */
-const flagsOff = [...(Number.parseInt(process.versions.v8, 10) >= 14 ? ["wasm-inlining"] : []), "liftoff", "wasm-lazy-compilation", "wasm-loop-unrolling"];
+const flagsOff = ["liftoff", "wasm-lazy-compilation", "wasm-loop-unrolling"];
 
 /** Gives a worker's source its port; the source and `)(port);` follow. */
 const workerPrologue = `"use strict";

@@ -179,11 +179,7 @@ export class Code {
     return this.byte(0x22).unsigned(index);
   }
 
-  call(index: number): this {
-    return this.byte(0x10).unsigned(index);
-  }
-
-  /** Through the table: V8 inlines direct calls, which takes it twice as long and runs no faster. */
+  /** Calls go through the table: direct ones V8 inlines, which takes it twice as long and runs no faster, or (14 and later, without Liftoff) aborts on. */
   callIndirect({ place, type }: TablePlace): this {
     return this.i32Const(place).byte(0x11).unsigned(type).byte(0);
   }
@@ -241,11 +237,10 @@ export interface TablePlace {
   readonly type: number;
 }
 
-/** Collects functions and writes the binary module. Imported functions must be declared before the first defined one. */
+/** Collects functions and writes the binary module. */
 export class ModuleAssembler {
   private readonly types: string[] = [];
   private readonly typeCodes: Code[] = [];
-  private readonly importedFunctions: { module: string; name: string; type: number }[] = [];
   private readonly functions: { type: number; body: AssembledFunction }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
   /** Functions of the table, in its order. */
@@ -268,21 +263,16 @@ export class ModuleAssembler {
     return this.types.push(key) - 1;
   }
 
-  importFunction(module: string, name: string, signature: Signature): number {
-    if (this.functions.length > 0) throw new Error(`importFunction ${name}: imports come before defined functions.`);
-    return this.importedFunctions.push({ module, name, type: this.typeIndex(signature) }) - 1;
-  }
-
-  /** Adds a function and returns the index that `Code.call` takes. */
+  /** Adds a function and returns its index. */
   addFunction(body: AssembledFunction): number {
-    return this.importedFunctions.length + this.functions.push({ type: this.typeIndex(body), body }) - 1;
+    return this.functions.push({ type: this.typeIndex(body), body }) - 1;
   }
 
   /** What `Code.callIndirect` needs of a defined function: its place in the table, and its type. */
   indirect(index: number): TablePlace {
     const known = this.table.indexOf(index);
     const place = known >= 0 ? known : this.table.push(index) - 1;
-    return { place, type: this.functions[index - this.importedFunctions.length]!.type };
+    return { place, type: this.functions[index]!.type };
   }
 
   exportFunction(name: string, index: number): void {
@@ -296,8 +286,7 @@ export class ModuleAssembler {
     for (const code of this.typeCodes) types.append(code.bytes);
     section(out, 1, types);
 
-    const imports = new Code().unsigned(this.importedFunctions.length + 1);
-    for (const { module, name, type } of this.importedFunctions) imports.text(module).text(name).byte(0).unsigned(type);
+    const imports = new Code().unsigned(1);
     const { minimum, maximum, shared } = this.memory;
     imports.text(this.memory.module).text(this.memory.name).byte(2).byte(shared ? 3 : 1).unsigned(minimum).unsigned(maximum);
     section(out, 2, imports);

@@ -135,19 +135,16 @@ test("float64 vectors, calls, branches and negative offsets", () => {
   expect(run(fn, [0], fill).getFloat64(0, true)).toBe(21);
 });
 
-test("the assembler says atomics, locals and imports", () => {
+test("the assembler says atomics and locals", () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true });
   const module = new ModuleAssembler({ module: "env", name: "memory", minimum: 1, maximum: 2, shared: true });
-  const report = module.importFunction("env", "report", { parameters: ["i32"], results: [] });
   const code = new Code()
-    .i32Const(0).i32Const(5).memory("i32.atomic.rmw.add", 64).call(report)
+    .i32Const(0).i32Const(5).memory("i32.atomic.rmw.add", 64).op("drop")
     .i32Const(0).i32Const(1).memory("memory.atomic.notify", 64).op("drop")
     .i32Const(0).memory("i32.atomic.load", 64).localTee(0).i32Const(-1).op("i32.add");
   module.exportFunction("main", module.addFunction({ parameters: [], results: ["i32"], locals: ["i32"], code }));
-  const seen: number[] = [];
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { env: { memory, report: (x: number) => seen.push(x) } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { env: { memory } });
   expect((instance.exports["main"] as () => number)()).toBe(4);
-  expect(seen).toEqual([0]);
 });
 
 test("shuffles pick lanes of two vectors", () => {
