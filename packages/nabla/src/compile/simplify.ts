@@ -70,6 +70,7 @@ class Rewriter {
   }
 
   rewrite(node: AnyNode, inputs: readonly GraphNode[]): GraphNode {
+    if (sizeOf(node.shape) === 0) return this.#fill(0, node);
     const [a, b] = inputs as readonly [GraphNode, GraphNode];
     const folded = this.#fold(node, inputs);
     if (folded !== undefined) return folded;

@@ -101,6 +101,14 @@ onEveryDevice("movement", () => {
     expect(() => zeros([3]).diagonal()).toThrow(/diagonal: \[3\] is no matrix/);
   });
 
+  test("views of nothing are nothing", () => {
+    const x = zeros([3, 5, 0]).clone();
+    expect(x.slice(0).relu().shape).toEqual([5, 0]);
+    expect(x.slice(0).relu().toArray()).toEqual([[], [], [], [], []]);
+    expect(values(x.transpose().reshape([0, 15]).add(1))).toEqual([]);
+    expect(x.slice(0).add(1).sum().item()).toBe(0);
+  });
+
   test("joining says which axis does not fit", () => {
     expect(() => concat([zeros([2, 3]), zeros([3, 4])])).toThrow(/concat: \[2, 3\] and \[3, 4\] do not join along axis 0: axis 1 has 3 and 4/);
     expect(() => concat([zeros([2, 3]), zeros([3])])).toThrow(/their ranks differ/);
