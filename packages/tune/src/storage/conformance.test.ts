@@ -132,6 +132,27 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
     await expect(createStudy({ storage: keep(await open()), name: "n".repeat(1000) })).rejects.toThrow(ValueError);
   });
 
+  test("values that JSON cannot hold are refused, what is kept is a copy, and the study goes on", async () => {
+    const circular: { me?: unknown } = {};
+    circular.me = circular;
+    const study = keep(await createStudy({ storage: keep(await open()), name, sampler }));
+    for (const value of [undefined, () => 1, Symbol("s"), 10n, circular, { deep: [10n] }]) {
+      expect(() => { study.setAttribute("bad", value as never); }).toThrow(ValueError);
+      await expect(study.enqueue({ x: 0.5 }, { bad: value as never })).rejects.toThrow(ValueError);
+      await expect(study.enqueue({ x: value as never })).rejects.toThrow(ValueError);
+    }
+    const list = [1, Number.NaN];
+    study.setAttribute("list", list);
+    list.push(3);
+    await study.optimize((trial) => {
+      expect(() => { trial.setAttribute("bad", circular as never); }).toThrow(/attribute "bad" of trial 0 has no JSON/);
+      return trial.float("x", 0, 1);
+    }, { trials: 1 });
+    await study.close();
+    const again = keep(await loadStudy({ storage: keep(await open()), name }));
+    expect([again.trials().length, again.userAttributes]).toEqual([1, { list: [1, Number.NaN] }]);
+  });
+
   test("a trial whose master vanished starts again under a new fence; the old one's result is filed as late", async () => {
     const first = await keep(await open()).create({ type: "create", name, seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
     const options = { sampler, scheduler: null, declared: null, fixed: {}, now: Date.now };

@@ -1,7 +1,7 @@
 // JSON with the three numbers that JSON lacks, written as Python's json module does: NaN, Infinity, -Infinity.
 // Journals and Optuna's databases hold them; standard text takes the fast built-in path.
 import type { Json } from "../study/contract.ts";
-import { StorageCorruptError } from "../study/errors.ts";
+import { StorageCorruptError, ValueError } from "../study/errors.ts";
 
 /** The text of a JSON value; non-finite numbers become NaN, Infinity, -Infinity. */
 export function stringifyJson(value: unknown): string {
@@ -11,6 +11,20 @@ export function stringifyJson(value: unknown): string {
     return inner;
   });
   return finite ? text : write(value);
+}
+
+/** The value as every storage gives it back, and no part of what the caller may go on changing; throws ValueError when JSON cannot hold it. */
+export function copyJson(what: string, value: unknown): Json {
+  let copy: Json | undefined;
+  let fault = `is ${typeof value}`;
+  try {
+    const text = stringifyJson(value) as string | undefined;
+    if (text !== undefined) copy = parseJson(text);
+  } catch (error) {
+    fault = `has no JSON (${(error as Error).message.split("\n")[0]!})`;
+  }
+  if (copy === undefined) throw new ValueError(`${what} ${fault}; give null, booleans, numbers, strings, lists and plain objects of these.`);
+  return copy;
 }
 
 function write(value: unknown): string {

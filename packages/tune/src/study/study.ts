@@ -4,6 +4,7 @@ import type { Fields, ObjectSpace } from "../space/builder.ts";
 import { toInternal, type ParameterValue } from "../space/distribution.ts";
 import { checkName, checkParameterName } from "../space/names.ts";
 import { openStorage } from "../storage/open.ts";
+import { copyJson } from "../storage/json.ts";
 import type { Storage, StudyStore } from "../storage/storage.ts";
 import { bestTrials } from "../analysis/tables.ts";
 import { resultsOf } from "../analysis/results.ts";
@@ -195,11 +196,16 @@ export class Study<T = Parameters> {
     const flat = this.declared === null ? (params as Parameters) : this.declared.flatten(params as Readonly<Record<string, unknown>>);
     if (this.declared !== null) for (const [name, value] of Object.entries(flat)) toInternal(this.declared.search.get(name)!.distribution, value);
     for (const name of Object.keys(flat)) checkParameterName(name);
-    for (const key of Object.keys(attributes)) checkName("attribute", key);
+    const kept = Object.entries(attributes).map(([key, value]): [string, Json] => {
+      checkName("attribute", key);
+      return [key, copyJson(`the attribute "${key}"`, value)];
+    });
+    const fixed: Record<string, Json> = {};
+    for (const [name, value] of Object.entries(flat)) fixed[name] = copyJson(`the enqueued value of "${name}"`, value);
     return this.master.store.transact(true, (emit) => {
       const trial = this.master.state.length;
-      emit({ type: "enqueue", trial, time: this.master.options.now(), fixed: flat as Readonly<Record<string, Json>> });
-      for (const [key, value] of Object.entries(attributes)) emit({ type: "attribute", trial, scope: "user", key, value });
+      emit({ type: "enqueue", trial, time: this.master.options.now(), fixed });
+      for (const [key, value] of kept) emit({ type: "attribute", trial, scope: "user", key, value });
       return trial;
     });
   }
@@ -242,7 +248,7 @@ export class Study<T = Parameters> {
 
   setAttribute(key: string, value: Json): void {
     checkName("attribute", key);
-    this.master.store.append({ type: "attribute", trial: null, scope: "user", key, value });
+    this.master.store.append({ type: "attribute", trial: null, scope: "user", key, value: copyJson(`the attribute "${key}"`, value) });
   }
 
   setNote(text: string): void {

@@ -7,6 +7,7 @@ import {
 import type { ObjectSpace, Fields } from "../space/builder.ts";
 import { checkName, checkParameterName } from "../space/names.ts";
 import type { Assignment } from "../space/space.ts";
+import { copyJson } from "../storage/json.ts";
 import type { Checkpoint, Json } from "./contract.ts";
 import { ParameterRedeclaredError, ValueError } from "./errors.ts";
 
@@ -144,7 +145,7 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
   /** Keeps a JSON value with the trial. */
   setAttribute(key: string, value: Json): void {
     checkName("attribute", key);
-    this.channel.attribute(key, value);
+    this.channel.attribute(key, copyJson(`the attribute "${key}" of trial ${this.number}`, value));
   }
 
   /** Keeps a text with the trial. */
