@@ -11,7 +11,7 @@ import type { LoweredKernel, Target } from "./ir.ts";
 import type { Kernel } from "./kernel.ts";
 import { lowerKernel } from "./lower.ts";
 
-export const target: Target = { lanes: 4, tileColumns: 16 };
+export const target: Target = { lanes: 4, tileColumns: 16, tileRows: 6 };
 
 /** A buffer of the kernel: its type and first contents. */
 export interface Contents {

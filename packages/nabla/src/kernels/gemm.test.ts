@@ -12,8 +12,9 @@ const buffers = [4096, 6 << 20, 12 << 20, 18 << 20];
 const scratch = 24 << 20;
 new Int32Array(memory.buffer, table, buffers.length).set(buffers);
 
-const wide: Target = { lanes: 4, tileColumns: 16 };
-const narrow: Target = { lanes: 4, tileColumns: 8 };
+const wide: Target = { lanes: 4, tileColumns: 16, tileRows: 6 };
+const narrow: Target = { lanes: 4, tileColumns: 8, tileRows: 6 };
+const low: Target = { lanes: 4, tileColumns: 8, tileRows: 4 };
 
 type Type = "float32" | "float64";
 
@@ -135,6 +136,7 @@ describe.each(transposes)("A %s, B %s", (layoutA, layoutB) => {
   test("narrow tiles and float64", () => {
     for (const [m, n, k] of [[1, 1, 1], [7, 5, 3], [13, 17, 10], [3, 97, 7], [97, 13, 5], [6, 8, 401]] as const) {
       check(caseOf("float32", m, n, k), narrow);
+      check(caseOf("float32", m, n, k), low);
       check(caseOf("float64", m, n, k), wide);
     }
   });

@@ -3,7 +3,7 @@
 import { FunctionBuilder, add, binary, cellBytes, divideBy, get, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel } from "./kernel.ts";
-import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel, tileRows } from "./microkernel.ts";
+import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel } from "./microkernel.ts";
 import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
 import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
@@ -74,7 +74,7 @@ function panelVectors(columns: number, most: number, { lanes, pairs }: { lanes: 
 }
 
 /** From so many rows on it pays to pack B: in place, where its rows lie far apart, nothing fetches it ahead. */
-const packedRows = tileRows;
+const packedRows = 6;
 
 /** Enough pieces for a few threads to share evenly. */
 const finePieces = 16;
@@ -94,6 +94,7 @@ class Plan {
   /** Undefined where the operand must be computed. */
   readonly a: PlainMatrix | undefined;
   readonly b: PlainMatrix | undefined;
+  readonly tileRows: number;
   readonly rows: Tiling;
   readonly vectors: number;
   readonly panelWidth: number;
@@ -121,7 +122,8 @@ class Plan {
     this.b = plainMatrix(kernel.b, kernel, 0);
     this.batchSize = sizeOf(kernel.batch);
 
-    this.rows = rowTiles(m, tileRows);
+    this.tileRows = target.tileRows;
+    this.rows = rowTiles(m, target.tileRows);
     const panelKind = { lanes, pairs: target.tileColumns > 2 * target.lanes };
     this.vectors = panelVectors(n, vectorsOf(this.rows.big, target), panelKind);
     this.dot = m <= dotRows && this.a?.kStride === this.bytes && this.b?.kStride === this.bytes && this.b.layout === "k";
@@ -426,7 +428,7 @@ class GemmWriter {
       const inPlace = (panel: Expr): Expr => add(add(operands.b, mul(panel, panelWidth * bytes)), mul(k0, plan.b!.kStride));
       this.blocks("group", [start, smaller(end, fullPanels)], plan.panelBlock, panelGroup, ([first, last]) => {
         this.strips(operands, block, depth, (rows, strip, rowC) => {
-          const micro = microKernel(precision, rows, plan.vectors, layoutA, layoutB);
+          const micro = microKernel(precision, rows, plan.vectors, layoutA, layoutB, plan.tileRows);
           f.loop("panel", first, last, 1, (panel) => {
             const from = layoutB === "packed" ? packed(panel) : inPlace(panel);
             f.call(micro, strip, from, add(rowC, mul(panel, panelWidth * bytes)), rowBytes, kc, accumulate, strideA, strideB);
@@ -440,7 +442,7 @@ class GemmWriter {
     f.if(binary("gt", end, i32(fullPanels)), () => {
       const from = f.let("panelB", packed(i32(fullPanels)));
       this.strips(operands, block, depth, (rows, strip, rowC) => {
-        const micro = microKernel(precision, rows, vectors, layoutA, "packed");
+        const micro = microKernel(precision, rows, vectors, layoutA, "packed", plan.tileRows);
         const c = add(rowC, fullPanels * panelWidth * bytes);
         if (columns === padded) {
           f.call(micro, strip, from, c, rowBytes, kc, accumulate, strideA, i32(0));

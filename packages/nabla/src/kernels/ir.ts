@@ -81,6 +81,8 @@ export interface Target {
   readonly lanes: number;
   /** Vectors a micro-kernel may keep in registers, as f32 columns of its tile: 16 where pairs of vectors fuse (V8 revectorize), else 8. */
   readonly tileColumns: number;
+  /** Rows of that tile: 6, or 4 where the engine loads a whole step of the loop ahead of its arithmetic, which spills larger ones (V8 12). */
+  readonly tileRows: 4 | 6;
 }
 
 /**

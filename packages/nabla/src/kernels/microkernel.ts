@@ -30,18 +30,17 @@ export function shared(name: string, make: (name: string) => IrFunction): IrFunc
   return fn;
 }
 
-/** Rows of a full tile. */
-export const tileRows = 6;
-
-/** Steps of k in one turn of the loop: full packed tiles do most of the work; the others should be short. */
-const unrolling = (rows: number, layoutA: LayoutA): number => (rows < tileRows || layoutA === "columns" ? 2 : layoutA === "rows" ? 4 : 8);
+/** Steps of k in one turn of the loop: full packed tiles do most of the work; the others should be short. One where an engine would load them all at once. */
+const unrolling = (rows: number, layoutA: LayoutA, tileRows: number): number =>
+  tileRows < 6 ? 1 : rows < tileRows || layoutA === "columns" ? 2 : layoutA === "rows" ? 4 : 8;
 
 /**
  * C[rows, vectors·lanes] ← (accumulate ≠ 0 ? C : 0) + A·B over kc steps.
  * Parameters: a, b, c, cStride (bytes between rows of C), kc, accumulate, aStride, bStride (unused by packed layouts).
  */
-export function microKernel({ cell, lanes }: Precision, rows: number, vectors: number, layoutA: LayoutA, layoutB: LayoutB): IrFunction {
-  return shared(`gemm_${cell}_${rows}x${vectors * lanes}_${layoutA}_${layoutB}`, (name) => {
+export function microKernel({ cell, lanes }: Precision, rows: number, vectors: number, layoutA: LayoutA, layoutB: LayoutB, tileRows: number): IrFunction {
+  const unroll = unrolling(rows, layoutA, tileRows);
+  return shared(`gemm_${cell}_${rows}x${vectors * lanes}_${layoutA}_${layoutB}_${unroll}`, (name) => {
     const bytes = cellBytes[cell];
     const vectorBytes = bytes * lanes;
     const f = new FunctionBuilder(name);
@@ -86,7 +85,6 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
       if (layoutA === "rows") for (const pointer of pointersA) f.set(pointer, add(get(pointer), steps * bytes));
       if (layoutB === "packed") f.set(pointerB, add(get(pointerB), steps * vectors * vectorBytes));
     };
-    const unroll = unrolling(rows, layoutA);
     const whole = f.let("whole", binary("and", kc, -unroll));
     f.loop("k", 0, whole, unroll, () => multiply(unroll));
     f.loop("k", whole, kc, 1, () => multiply(1));

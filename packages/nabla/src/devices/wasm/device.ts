@@ -92,7 +92,8 @@ export class WasmDevice implements Device {
     this.#threads = host.sharedMemory ? Math.min(count, maximumThreads) : 1;
     this.synchronous = host.synchronous;
     this.#capabilities = probeCapabilities(host);
-    this.target = { lanes: 4, tileColumns: this.#capabilities.tileColumns };
+    const { tileColumns, tileRows } = this.#capabilities;
+    this.target = { lanes: 4, tileColumns, tileRows };
     this.#link = linkEngine(host, this.#threads);
   }
 

@@ -1,5 +1,5 @@
 // What the WebAssembly of this platform can do, found by validating and timing instead of by names and versions.
-// The one timing: whether pairs of vectors fuse into 256-bit registers (V8's revectorize), which decides the tile of products.
+// Timed: whether pairs of vectors fuse into 256-bit registers (V8's revectorize), and else how high a tile its registers hold.
 import { add, f32, FunctionBuilder, get, i32, load, loadSplat, madd } from "../../kernels/build.ts";
 import type { IrFunction } from "../../kernels/ir.ts";
 import { PlatformError } from "../errors.ts";
@@ -13,6 +13,7 @@ export interface Capabilities {
   readonly relaxedSimd: boolean;
   /** Columns of a product's tile, in floats. */
   readonly tileColumns: 8 | 16;
+  readonly tileRows: 4 | 6;
   /** The engine fuses pairs of 128-bit vectors. */
   readonly revectorized: boolean;
   /** Speed of a 6×16 tile compiled with fusing over that without, where it was measured. */
@@ -47,7 +48,8 @@ function probe(host: Host): Capabilities {
   const fusionRatio = host.synchronous ? measureFusion(host, relaxedSimd) : undefined;
   // Fused, a 6×16 tile is 3 times as fast as when it spills its sixteen 128-bit registers; 6×8 tiles, which do not spill, 2 times.
   const revectorized = fusionRatio !== undefined && fusionRatio > 1.5;
-  return { relaxedSimd, revectorized, fusionRatio, tileColumns: revectorized ? 16 : 8, probeMilliseconds: performance.now() - begin };
+  const tileRows = host.synchronous && !revectorized && spillsHighTiles(host, relaxedSimd) ? 4 : 6;
+  return { relaxedSimd, revectorized, fusionRatio, tileColumns: revectorized ? 16 : 8, tileRows, probeMilliseconds: performance.now() - begin };
 }
 
 function validates(write: (code: Code) => void): boolean {
@@ -62,41 +64,45 @@ const depth = 256;
 const repeats = 16;
 const rounds = 8;
 
-/** Time without fusing over time with it; the best of a few rounds each, in turn. */
+/** Time of a 6×16 tile without fusing over time with it. */
 function measureFusion(host: Host, relaxedSimd: boolean): number {
+  // The names differ, or V8 gives the second module the first one's code.
+  return timeRatio(tileOn(host, relaxedSimd, tile("plain", 6, 16), false), tileOn(host, relaxedSimd, tile("fused", 6, 16), true));
+}
+
+/** Whether a tile of 6×8 takes longer than the rows more that it has account for, beside one of 4×8: 1.5 times, and then some for what is spilled. */
+function spillsHighTiles(host: Host, relaxedSimd: boolean): boolean {
+  return timeRatio(tileOn(host, relaxedSimd, tile("high", 6, 8), true), tileOn(host, relaxedSimd, tile("low", 4, 8), true)) > 1.8;
+}
+
+function tileOn(host: Host, relaxedSimd: boolean, fn: IrFunction, fuse: boolean): (count: number) => void {
+  const module = new ModuleAssembler(memoryImport(false));
+  module.exportFunction(fn.name, printFunctions(module, [fn], { relaxedSimd }).get(fn)!);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
-  const compile = (fuse: boolean): ((count: number) => void) => {
-    const module = new ModuleAssembler(memoryImport(false));
-    const fn = tile();
-    // The name differs, or V8 gives the second module the first one's code.
-    const name = fuse ? "fused" : "plain";
-    module.exportFunction(name, printFunctions(module, [fn], { relaxedSimd }).get(fn)!);
-    return new WebAssembly.Instance(host.compileModule(module.finish(), fuse), { nabla: { memory } }).exports[name] as (count: number) => void;
-  };
-  const plain = compile(false);
-  const fused = compile(true);
+  return new WebAssembly.Instance(host.compileModule(module.finish(), fuse), { nabla: { memory } }).exports[fn.name] as (count: number) => void;
+}
+
+/** Time of `a` over time of `b`; the best of a few rounds each, in turn. */
+function timeRatio(a: (count: number) => void, b: (count: number) => void): number {
   const time = (run: (count: number) => void): number => {
     const begin = performance.now();
     run(repeats);
     return performance.now() - begin;
   };
-  let plainTime = Infinity;
-  let fusedTime = Infinity;
+  let [timeA, timeB] = [Infinity, Infinity];
   for (let round = 0; round < rounds; round++) {
-    plainTime = Math.min(plainTime, time(plain));
-    fusedTime = Math.min(fusedTime, time(fused));
+    timeA = Math.min(timeA, time(a));
+    timeB = Math.min(timeB, time(b));
   }
-  return plainTime / fusedTime;
+  return timeA / timeB;
 }
 
-/** `count` times a product of a packed 6×depth panel with a packed depth×16 one, in memory as it is. */
-function tile(): IrFunction {
-  const rows = 6;
-  const columns = 16;
+/** `count` times a product of a packed rows×depth panel with a packed depth×columns one, in memory as it is. */
+function tile(name: string, rows: number, columns: number): IrFunction {
   const vectors = columns / 4;
   const aBytes = 4 * rows * depth;
   const bBytes = 4 * columns * depth;
-  const fn = new FunctionBuilder("tile");
+  const fn = new FunctionBuilder(name);
   const count = fn.parameter("count");
   fn.loop("repeat", 0, count, 1, () => {
     const sums = Array.from({ length: rows * vectors }, (_, index) => fn.variable(`c${index}`, f32(0, 4)));
