@@ -1,5 +1,5 @@
 // Tree-structured Parzen estimator with the rules of Optuna 5: the best γ(n) trials make l(x), the rest and the running
-// ones (constant liar) g(x), and the best of the candidates drawn from l by l/g is next. It never repeats a point.
+// ones (constant liar) g(x), and the best of the candidates drawn from l, about by l/g, is next. It never repeats a point.
 import { fromUnit, type Internal } from "../space/distribution.ts";
 import { SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
 import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
@@ -12,7 +12,7 @@ import { randomAssignment, randomValue } from "./random.ts";
 export interface TPEOptions {
   /** Random trials before the model starts; default 10. */
   readonly startup?: number;
-  /** Points drawn from l(x) per ask; default 24, and more where they pay and are cheap: up to 320 in the first trials of a continuous space, 96 in a finite one. */
+  /** Points drawn from l(x) per ask; default 24, and up to 320 in the first trials of a continuous space, where they pay and are cheap. */
   readonly candidates?: number;
   /** How many of n finished trials count as good; default min(⌈0.1 n⌉, 25). */
   readonly gamma?: (n: number) => number;
@@ -22,8 +22,10 @@ export interface TPEOptions {
   readonly constantLiar?: boolean;
 }
 
-/** Optuna draws 24 always. In finite spaces more than a hundred are greedy: the best l/g is where evaluated points crowd. */
-const FEW_CANDIDATES = 24, FINITE_CANDIDATES = 96, MANY_CANDIDATES = 320;
+/** Optuna draws 24 always. More are worth nothing in finite spaces. */
+const FEW_CANDIDATES = 24, MANY_CANDIDATES = 320;
+/** Candidates are compared by l^1.2 / g: l/g alone is also large where both are small, far from all that was tried, and least certain there. */
+const GOOD_EXPONENT = 1.2;
 /** Candidates times kernels that an ask affords. */
 const AFFORDED = 24_000;
 
@@ -77,8 +79,8 @@ export class TPESampler implements Sampler {
   }
 
   private candidateCount({ good, bad, space }: GoodAndBad): number {
-    const most = Number.isFinite(space.cardinality()) ? FINITE_CANDIDATES : MANY_CANDIDATES;
-    return this.candidates ?? Math.min(most, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
+    if (this.candidates !== null || Number.isFinite(space.cardinality())) return this.candidates ?? FEW_CANDIDATES;
+    return Math.min(MANY_CANDIDATES, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
   }
 
   private joint(context: AskContext, model: GoodAndBad): Assignment {
@@ -110,8 +112,9 @@ export class TPESampler implements Sampler {
     model.bad.logDensities(points, assignments.length, bad);
     let best: Assignment | null = null, bestScore = -Infinity;
     assignments.forEach((assignment, c) => {
-      if (good[c]! - bad[c]! <= bestScore) return;
-      bestScore = good[c]! - bad[c]!;
+      const score = GOOD_EXPONENT * good[c]! - bad[c]!;
+      if (score <= bestScore) return;
+      bestScore = score;
       best = assignment;
     });
     return best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context);
