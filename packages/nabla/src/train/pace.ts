@@ -2,7 +2,7 @@
 // Means are sums and counts, so that an epoch can be left and taken up again.
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Steps and samples a second of training, validation left out. */
+/** Steps and samples a second of training, validation left out; nor does the first step count, which compiles, once there is a second. */
 export class Pace {
   #steps = 0;
   #samples = 0;
@@ -16,6 +16,7 @@ export class Pace {
 
   add(samples: number): void {
     const now = performance.now();
+    if (this.#steps === 1) this.#samples = this.#seconds = 0;
     this.#seconds += (now - this.#last) / 1e3;
     this.#last = now;
     this.#steps++;
@@ -23,7 +24,7 @@ export class Pace {
   }
 
   get stepsPerSecond(): number {
-    return this.#steps / Math.max(this.#seconds, 1e-9);
+    return (this.#steps > 1 ? this.#steps - 1 : this.#steps) / Math.max(this.#seconds, 1e-9);
   }
 
   get samplesPerSecond(): number {
