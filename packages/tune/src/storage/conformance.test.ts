@@ -153,6 +153,35 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
     expect([again.trials().length, again.userAttributes]).toEqual([1, { list: [1, Number.NaN] }]);
   });
 
+  test.runIf(shared)("another master that looks on sees what the one at work sees", async () => {
+    const study = keep(await createStudy({ storage: keep(await open()), name, sampler }));
+    const onlooker = keep(await loadStudy({ storage: keep(await open()), name, sampler }));
+    const states: unknown[] = [];
+    await study.optimize(async (trial) => {
+      const x = trial.float("x", 0, 1);
+      const look = async (): Promise<void> => {
+        await study.refresh();
+        await onlooker.refresh();
+        states.push(facts(study));
+        expect(facts(onlooker)).toEqual(states.at(-1));
+      };
+      await look();
+      await trial.report(x, 3, "at 3");
+      await look();
+      await trial.report({ value: 2 * x, other: 1 }, 7, "at 7");
+      trial.setAttribute("seen", [x]);
+      trial.constraint("c", x - 1);
+      trial.setAttribute("twice", "first");
+      await look();
+      trial.setAttribute("twice", "second");
+      return x;
+    }, { trials: 2 });
+    await onlooker.refresh();
+    expect(facts(onlooker)).toEqual(facts(study));
+    expect(study.trials().map(({ checkpoint, reports, userAttributes }) => [checkpoint, reports.length, userAttributes["twice"]])).toEqual(new Array(2).fill(["at 7", 2, "second"]));
+    expect(states).toHaveLength(6);
+  });
+
   test("a trial whose master vanished starts again under a new fence; the old one's result is filed as late", async () => {
     const first = await keep(await open()).create({ type: "create", name, seed: 1, directions: ["minimize"], metricNames: ["value"], noisy: false });
     const options = { sampler, scheduler: null, declared: null, fixed: {}, now: Date.now };

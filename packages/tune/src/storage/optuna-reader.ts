@@ -173,7 +173,8 @@ function readReports(trial: number, rows: readonly IntermediateRow[], attributes
   }
   const checkpoint = attributes.get("nabla:checkpoint");
   if (typeof checkpoint === "string" && state.checkpoint(trial) !== checkpoint) {
-    const step = known.length > 0 ? known.steps[known.length - 1]! : 0;
+    // It came with a report, by now the last one; the state's reports may be another object since then.
+    const step = state.reports(trial).steps[state.reports(trial).length - 1] ?? 0;
     emit({ type: "report", trial, step, metrics: {}, checkpoint });
   }
 }

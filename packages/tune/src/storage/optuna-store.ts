@@ -193,6 +193,9 @@ async function prepareTables(connection: SqlConnection, { shown: address, readOn
   for (const sql of createSideTables(connection.dialect)) await connection.all(sql);
 }
 
+/** Events that say how something is: applied again they change nothing. */
+const REPEATABLE: ReadonlySet<StudyEvent["type"]> = new Set(["parameters", "report", "constraint", "attribute", "note"]);
+
 /** An event that waits to be written, and the fence of its trial when it happened; −1 without a trial. */
 interface Pending { readonly event: StudyEvent; readonly fence: number }
 
@@ -256,6 +259,8 @@ class OptunaStore implements StudyStore {
         await this.read(this.state);
         const sent = this.pending.length;
         const events = this.pending.filter((pending) => this.mayWrite(pending, this.state)).map(({ event }) => event);
+        // What was read is older than what waits to be written.
+        for (const event of events) if (REPEATABLE.has(event.type)) this.state.apply(event);
         try {
           outcome = { result: change((event) => {
             this.state.apply(event);

@@ -208,8 +208,8 @@ export class Master {
       if (metrics.length !== names.length || metrics.some((x) => typeof x !== "number")) throw new ValueError(`${what}: ${JSON.stringify(metrics)} are not ${names.length} numbers, one per objective (${names.join(", ")}).`);
       return Object.fromEntries(names.map((name, i) => [name, metrics[i]!]));
     }
-    if (typeof metrics !== "object" || metrics === null || Object.values(metrics).some((x) => typeof x !== "number")) {
-      throw new ValueError(`${what}: ${String(metrics)} is neither a number, nor one number per objective, nor numbers by name.`);
+    if (typeof metrics !== "object" || metrics === null || Object.keys(metrics).length === 0 || Object.values(metrics).some((x) => typeof x !== "number")) {
+      throw new ValueError(`${what}: ${typeof metrics === "object" ? JSON.stringify(metrics) : String(metrics)} is neither a number, nor one number per objective, nor numbers by name.`);
     }
     return metrics;
   }
