@@ -36,7 +36,12 @@ function expectSameBits(name: string, compute: () => readonly Tensor[]): void {
   expect(fused!.map((bytes) => Buffer.from(bytes).toString("hex")), name).toEqual(plain!.map((bytes) => Buffer.from(bytes).toString("hex")));
 }
 
-const data = (...shape: number[]): Tensor => normal(key(shape.length), shape);
+/** In memory, so that kernels read it instead of drawing it. */
+function data(...shape: number[]): Tensor {
+  const x = normal(key(shape.length), shape);
+  x.dataSync();
+  return x;
+}
 const lengths = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 20, 31, 33, 63, 129, 132, 134, 244];
 
 test("elementwise kernels", () => {
@@ -59,6 +64,34 @@ test("the optimizer's update", () => {
       const second = optimizer.update(first.parameter, first.parameter, first.state, hyper);
       return [second.parameter, second.state.mean, second.state.square];
     });
+  }
+});
+
+test("reductions of what knows its position", () => {
+  for (const [batch, rows, columns] of [[2, 33, 33], [2, 17, 17], [2, 1, 300], [2, 65, 17], [2, 64, 16], [3, 8, 44]] as const) {
+    const column = (): Tensor => arange(columns, undefined, 1, "int32");
+    const made: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+      tril: (x) => x.tril(), triu: (x) => x.triu(1), where: (x) => column().less(16).where(x, -1),
+      ramp: (x) => x.mul(arange(columns)), integers: (x) => x.mul(8).int().sub(column()),
+      lagged: (x) => x.slice([0, batch], [0, rows], [0, columns - 4]).mul(x.slice([0, batch], [0, rows], [4, columns])),
+    };
+    for (const [name, make] of Object.entries(made)) {
+      expectSameBits(`${name} of ${batch} × ${rows} × ${columns}`, () =>
+        [0, 1].flatMap((axis) => [make(data(batch, rows, columns)).max(axis), make(data(batch, rows, columns)).sum(axis), make(data(batch, rows, columns)).argmax(axis)]));
+    }
+  }
+});
+
+test("sums over two axes, with what is left over and an epilogue", () => {
+  for (const columns of [64, 65, 66, 67, 129, 130, 257, 259, 513]) {
+    for (const rows of [1, 2, 5]) {
+      expectSameBits(`${rows} × ${columns}`, () => {
+        const [x, weights, scale] = [data(1, rows, columns), data(1, rows, 1), data(3, 1, 1).abs().add(1)];
+        const each = scale.reshape([3]);
+        return [x.div(scale).mul(weights), x.mul(scale), x.div(scale).exp()].flatMap((body) =>
+          [body.sum([1, 2]).mul(each.log()), body.sum([1, 2]).mul(each.exp()), body.max([1, 2]).tanh(), body.max([1, 2]).mul(each.log())]);
+      });
+    }
   }
 });
 

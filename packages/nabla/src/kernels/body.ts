@@ -21,8 +21,30 @@ export interface BodyOptions {
   /** The axis that runs along lanes. */
   readonly vectorAxis: number;
   readonly lanes: number;
+  /** Whether neighbouring vectors are stored so that nothing they are made of is fused. */
+  readonly apart?: boolean;
   /** Value of accumulator `index` for vector `copy` of the group. */
   readonly accumulator?: (index: number, copy: number, group: Group) => Expr;
+}
+
+/**
+ * Whether V8 fuses all pairs of a body's vectors or none. Not where copies have constants of their own (positions), or where one copy
+ * may read what another reads elsewhere: a value that two pairs share fuses in one of them only.
+ *
+ * What runs around a loop must be all fused or all not. V8 (13.6, 14.6) starts the loop with one load of the constant that all of it
+ * begins with where that was spilled, as narrow as the narrowest wants it, and the upper halves of the others are lost.
+ */
+export function fusesEvenly(body: readonly Instruction[]): boolean {
+  const seen = new Map<number, string>();
+  return body.every((instruction) => {
+    if (instruction.op === "index" || instruction.op === "randomBits") return false;
+    if (instruction.op !== "load") return true;
+    const { buffer, offset } = instruction.access;
+    const place = `${pointerKey(instruction.access)} ${offset}`;
+    const known = seen.get(buffer);
+    seen.set(buffer, place);
+    return known === undefined || known === place;
+  });
 }
 
 /** A place in memory that moves with the loops; accesses that differ by a constant share one. */
@@ -301,7 +323,10 @@ export class BodyEmitter {
         return given.kind === "mask" ? unary("convert", given, "i32") : given;
       });
       if (this.group.single || lanes === 1) values.forEach((stored, copy) => f.store(cell, address, extract(stored, 0), first(copy)));
-      else if (laneBytes === cellBytes[cell]) f.storeVectors(cell, address, values, first);
+      else if (laneBytes === cellBytes[cell]) {
+        if (this.options.apart === true) f.storeApart(cell, address, values, first);
+        else f.storeVectors(cell, address, values, first);
+      }
       else {
         values.forEach((stored, copy) => {
           const named = f.let("stored", stored);
@@ -339,8 +364,13 @@ export function vectorLoop(
     const vectors = Math.floor((length % wide) / lanes);
     const singles = length % lanes;
     repeat("j", from, i32(main), wide, turn);
+    // Pairs go with pairs (see fusesEvenly), a last vector goes alone.
+    const pairs = vectors - (vectors % 2);
     if (rounds > 1) repeat("v", i32(main), i32(main + vectors * lanes), lanes, vector);
-    else if (vectors > 0) body(i32(main), { copies: vectors, single: false });
+    else {
+      if (pairs > 0) body(i32(main), { copies: pairs, single: false });
+      if (vectors > pairs) vector(i32(main + pairs * lanes));
+    }
     if (singles > 0) body(i32(main + vectors * lanes), { copies: singles, single: true });
     return;
   }

@@ -241,6 +241,11 @@ export class FunctionBuilder {
     for (let index = values.length - 1; index >= 0; index--) this.store(cell, address, values[index]!, offset(index));
   }
 
+  /** Stores vectors that V8 must not fuse: it looks for neighbours at one address. */
+  storeApart(cell: Cell, address: Expr, values: readonly Expr[], offset: (index: number) => number): void {
+    values.forEach((value, index) => this.store(cell, this.let("apart", add(address, offset(index))), value));
+  }
+
   /** body(i) for i = start, start + step, … while i < end. */
   loop(name: string, start: Expr | number, end: Expr | number, step: number, body: (index: Expr) => void): void {
     const counter = this.named(name, "i32", 1);

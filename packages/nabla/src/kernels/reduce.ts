@@ -1,7 +1,7 @@
 // Reductions in two shapes: along the lanes (rows of contiguous elements), or with the lanes along a kept axis (columns).
 // Sums run in parallel chains cut every few hundred additions, so float32 errors grow with the chain, not with the length.
 import { accumulate, begin, joinAll, joinLanes, type Reduction, reset, type Running, type State, stateOf } from "./accumulate.ts";
-import { BodyEmitter, type Group, vectorLoop } from "./body.ts";
+import { BodyEmitter, fusesEvenly, type Group, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, divideBy, FunctionBuilder, i32, load, mul, remainderBy, smaller } from "./build.ts";
 import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Cell, Expr, LoweredKernel, Target } from "./ir.ts";
@@ -231,12 +231,12 @@ class RowReduction extends ReductionGenerator {
 
   /**
    * Long rows: accumulators leave through adjacent stores, which lets V8 fuse pairs of them into wider registers.
-   * Not where single vectors are left over: the first accumulator then takes more than its neighbour, and V8 (13.6) fuses the two wrongly.
+   * Not where something is left over, which is taken by the first accumulator or by one of its own: see {@link fusesEvenly}.
    */
   private get throughMemory(): boolean {
-    const { lanes, reduced } = this.plan;
+    const { lanes, reduced, body } = this.plan;
     const inner = reduced.at(-1)!;
-    return lanes > 1 && this.copies >= 2 && inner >= 4 * lanes * this.copies && inner % (lanes * this.copies) < lanes;
+    return lanes > 1 && this.copies >= 2 && inner >= 4 * lanes * this.copies && inner % (lanes * this.copies) === 0 && fusesEvenly(body);
   }
 
   protected range(start: Expr, end: Expr): void {
@@ -335,6 +335,7 @@ class ColumnReduction extends ReductionGenerator {
       depths: keptDepths,
       vectorAxis: inner,
       lanes,
+      apart: !fusesEvenly([...plan.body, ...plan.epilogue]),
       accumulator: (index, copy) => this.results[index]![copy]!,
     });
   }

@@ -65,7 +65,7 @@ export class Allocator {
     if (found === undefined) {
       throw new OutOfMemoryError(
         `Cannot allocate ${formatBytes(bytes)}: ${formatBytes(this.used)} of ${formatBytes(this.#capacity())} are in use.`,
-        "Use smaller batches, or dispose of tensors and models that are no longer needed.",
+        "Use smaller batches, or dispose of what is no longer needed. In a loop that never awaits, nothing is freed that is not disposed of: await something now and then.",
       );
     }
     this.#remove(found);
