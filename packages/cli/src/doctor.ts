@@ -28,7 +28,7 @@ const optional: readonly (readonly [name: string, use: string])[] = [
 function engineLines({ platform, relaxedSimd, revectorized, threads, sharedMemory }: DeviceReport): [string, string][] {
   return [
     ["platform", platform],
-    ["vectors", `${revectorized ? "256 bits" : "128 bits: V8 does not join them on this processor or in this version, so products take twice as long (Node 24 joins them)"}`],
+    ["vectors", revectorized ? "256 bits" : "128 bits: V8 does not join them on this processor or in this version, so products take twice as long (Node 24 joins them)"],
     ["multiply-add", relaxedSimd ? "one instruction" : "two instructions: this version lacks relaxed SIMD"],
     ["threads", `${threads}${sharedMemory ? " (NABLA_NUM_THREADS sets others)" : ": memory cannot be shared here"}`],
   ];

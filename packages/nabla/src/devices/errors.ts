@@ -10,6 +10,11 @@ export class DeviceError extends NablaError {
 /** The device has no room for an allocation. */
 export class OutOfMemoryError extends DeviceError {
   override readonly name: string = "OutOfMemoryError";
+
+  constructor(message: string) {
+    // Finalizers run between tasks only.
+    super(message, "Use smaller batches, or dispose of what is no longer needed. In a loop that never awaits, nothing is freed that is not disposed of: await something now and then.");
+  }
 }
 
 /** This Node or browser lacks something the device needs. */

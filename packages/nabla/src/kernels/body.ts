@@ -326,8 +326,7 @@ export class BodyEmitter {
       else if (laneBytes === cellBytes[cell]) {
         if (this.options.apart === true) f.storeApart(cell, address, values, first);
         else f.storeVectors(cell, address, values, first);
-      }
-      else {
+      } else {
         values.forEach((stored, copy) => {
           const named = f.let("stored", stored);
           for (let lane = 0; lane < lanes; lane++) f.store(cell, address, extract(named, lane), first(copy) + lane * laneBytes);

@@ -209,6 +209,7 @@ export class ParzenEstimator {
       for (let c = 0; c < count; c++) if (exponents[c]! > NEGLIGIBLE) sums[c] = sums[c]! + weight * Math.exp(exponents[c]!);
     }
   }
+
   /** Per dimension the points' cells; −1 where they are continuous or absent. */
   private cellsOf(points: Float64Array, count: number): Int32Array {
     const cells = new Int32Array(count * this.width).fill(-1);

@@ -24,7 +24,7 @@ export interface TPEOptions {
 
 /** Optuna draws 24 always. More are worth nothing in finite spaces. */
 const FEW_CANDIDATES = 24, MANY_CANDIDATES = 320;
-/** Candidates are compared by l^1.2 / g: l/g alone is also large where both are small, far from all that was tried, and least certain there. */
+/** Candidates of the joint model are compared by l^1.2 / g: l/g alone is also large where both are small, far from all that was tried, and least certain there. */
 const GOOD_EXPONENT = 1.2;
 /** Candidates times kernels that an ask affords. */
 const AFFORDED = 24_000;

@@ -30,7 +30,7 @@ export function linkEngine(host: Host, threads: number): EngineLink {
 function errorOf({ failure, message }: Failure): DeviceError {
   switch (failure) {
     case "memory":
-      return new OutOfMemoryError(message, "Use smaller batches, or dispose of what is no longer needed. In a loop that never awaits, nothing is freed that is not disposed of: await something now and then.");
+      return new OutOfMemoryError(message);
     case "thread":
       return new DeviceError(message, "The device is usable; values the failed run wrote are not. Run with NABLA_NUM_THREADS=1 to tell whether threads matter.");
     case "program":

@@ -63,10 +63,7 @@ export class Allocator {
     const size = Math.max(1, Math.ceil(bytes / alignment));
     const found = this.#find(size);
     if (found === undefined) {
-      throw new OutOfMemoryError(
-        `Cannot allocate ${formatBytes(bytes)}: ${formatBytes(this.used)} of ${formatBytes(this.#capacity())} are in use.`,
-        "Use smaller batches, or dispose of what is no longer needed. In a loop that never awaits, nothing is freed that is not disposed of: await something now and then.",
-      );
+      throw new OutOfMemoryError(`Cannot allocate ${formatBytes(bytes)}: ${formatBytes(this.used)} of ${formatBytes(this.#capacity())} are in use.`);
     }
     this.#remove(found);
     if (found.size > size) this.#split(found, size);

@@ -523,8 +523,7 @@ class FunctionPrinter {
   }
 }
 
-/** A key that tells −0 from 0 and keeps every NaN together. */
-/** Locals of constants, by kind and value; −0 is not 0. */
+/** Locals of constants, by kind and value: −0 is not 0, and every NaN is the same. */
 class Constants {
   readonly #known = new Map<Kind, Map<number | "-0", number>>();
 

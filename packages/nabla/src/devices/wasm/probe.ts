@@ -11,7 +11,7 @@ import { printFunctions } from "./print.ts";
 /** What the generators and `nabla doctor` need to know. */
 export interface Capabilities {
   readonly relaxedSimd: boolean;
-  /** Columns of a product's tile, in floats. */
+  /** A product's tile, in floats (kernels/ir.ts, Target). */
   readonly tileColumns: 8 | 16;
   readonly tileRows: 4 | 6;
   /** The engine fuses pairs of 128-bit vectors. */
