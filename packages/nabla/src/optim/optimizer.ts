@@ -64,11 +64,12 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
 }
 
 /**
- * decay·previous + addend, and zero where that is so small that it would become subnormal. The running means of parameters that
- * get no gradient decay into subnormal numbers, on which processors are 10 to 100 times slower. Adding and taking away a small
- * number rounds them off; what is far above it is unchanged. (Added to the addend, it costs one instruction less.)
+ * decay·previous + addend, rounded to a multiple of 1e-31. The running means of parameters that get no gradient would decay into
+ * subnormal numbers, on which processors are up to 100 times slower, and so must not what is computed of them: a step of a small
+ * learning rate. Adding and taking away a small number rounds; what is far above it is unchanged. (Added to the addend, it costs
+ * one instruction less.) Rounded to nearest, a mean comes to rest at a few such multiples, not at zero.
  */
 export function decayed(previous: Tensor, decay: Tensor, addend: Tensor): Tensor {
-  const small = previous.dtype === "float64" ? 1e-290 : 1e-30;
+  const small = previous.dtype === "float64" ? 1e-280 : 1e-24;
   return previous.mul(decay).add(addend.add(small)).sub(small);
 }
