@@ -114,9 +114,12 @@ export function tableGates(report: Report, tables: readonly Problem[], samplers:
     const peers: OptunaRegrets = optuna?.regrets({ tables: { [table.name]: table.file! } }, judged, seeds, checkpoints) ?? new Map();
     for (const name of judged) {
       curves(table, SAMPLERS[name]!, seeds, checkpoints).forEach((regrets, k) => {
-        const must = peer === undefined || name === "gp" ? null : name === "tpe" ? peer.tpe[k]! : 1.2 * peer.best[k]!;
-        const source = name === "auto" ? "1.2 × best column" : peer?.uncharged === true ? "Optuna TPE, duplicates not charged" : "Optuna TPE";
-        report.add({ group, name: `${table.name}, ${name}, at ${checkpoints[k]}`, measured: mean(regrets), must, ...(must === null ? {} : { peer: source }), ...inThisRun(peers, table.name, name, k, mean) });
+        const gate = { group, measured: mean(regrets), ...inThisRun(peers, table.name, name, k, mean) };
+        const title = `${table.name}, ${name}, at ${checkpoints[k]}`;
+        const twin = peer?.uncharged === true ? "Optuna TPE, duplicates not charged" : "Optuna TPE";
+        if (peer === undefined || name === "gp") report.add({ ...gate, name: title, must: null });
+        else report.add({ ...gate, name: title, must: peer.tpe[k]!, peer: twin });
+        if (peer !== undefined && name === "auto") report.add({ ...gate, name: `${title}, of any`, must: 1.2 * peer.best[k]!, peer: "1.2 × best column of any sampler" });
       });
     }
   }

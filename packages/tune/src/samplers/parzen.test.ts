@@ -61,7 +61,7 @@ function mass(dimension: UnitDimension, x: number, m: number, s: number): number
 describe("ParzenEstimator", () => {
   test.each([0, 1, 2, 9, 30, 98, 101, 160].flatMap((n) => [[n, false], [n, true]] as const))("equals its definition with %i kernels, sharp %s, rows coming and going", (n, sharp) => {
     const rows = randomRows(n + 40);
-    const estimator = new ParzenEstimator(rows, dimensions, { fading: true, sharp });
+    const estimator = new ParzenEstimator(rows, dimensions, { weights: "fading", sharp });
     for (let row = 0; row < n + 40; row++) estimator.add(row);
     const random = createRandom(1, n, "remove");
     const members = Array.from({ length: n + 40 }, (_, i) => i);
@@ -78,9 +78,26 @@ describe("ParzenEstimator", () => {
     }
   });
 
+  test("ranked kernels weigh log(m + ½) − log r, whatever the order of rows", () => {
+    const unit = Float64Array.of(0.2, 0.5, 0.5, 0.5, 0.8, 0.5, 0.5, 0.5, 0.4, 0.5, 0.5, 0.5);
+    const estimator = new ParzenEstimator({ unit }, dimensions, { weights: "ranked", sharp: false });
+    for (let row = 0; row < 3; row++) estimator.add(row);
+    const best = [1, 2, 0];
+    estimator.rank(best);
+    const weights = [1, 2, 3].map((r) => Math.log(3.5) - Math.log(r));
+    const scale = 3 / weights.reduce((a, b) => a + b, 0);
+    const density = (x: number): number => {
+      const probe = Float64Array.of(x, Number.NaN, Number.NaN, Number.NaN);
+      const kernels = best.map((row, r) => weights[r]! * scale * kernel(unit, [0, 1, 2], row, 0, x, false));
+      expect(estimator.logDensity(probe)).toBeCloseTo(Math.log((kernels.reduce((a, b) => a + b, 0) + mass(dimensions[0]!, x, 0.5, 1)) / 4), 10);
+      return estimator.logDensity(probe);
+    };
+    expect(density(0.8)).toBeGreaterThan(density(0.2));
+  });
+
   test("draws follow the density", () => {
     const rows = { unit: Float64Array.of(0.2, 0.9, 0.5, 0.5) };
-    const estimator = new ParzenEstimator(rows, dimensions, { fading: true, sharp: false });
+    const estimator = new ParzenEstimator(rows, dimensions, { weights: "fading", sharp: false });
     estimator.add(0);
     const random = createRandom(3, 0, "draws");
     const x = new Float64Array(width);

@@ -24,8 +24,8 @@ const FULL_WEIGHT = 25;
 export interface Rows { unit: Float64Array }
 
 export interface ParzenOptions {
-  /** Whether old kernels weigh less than the latest 25. */
-  readonly fading: boolean;
+  /** Whether all kernels weigh the same, old ones less than the latest 25, or each what its place among them (`rank`) says. */
+  readonly weights: "equal" | "fading" | "ranked";
   /** Sharp kernels may be narrower than Optuna's where coordinates are fine; others are no narrower than half a cell. */
   readonly sharp: boolean;
 }
@@ -38,6 +38,8 @@ export class ParzenEstimator {
   private readonly dimensions: readonly UnitDimension[];
   private readonly width: number;
   private readonly options: ParzenOptions;
+  /** Weights by row of the ranked. */
+  private ranked: Float64Array = new Float64Array(0);
   /** Per numeric dimension the members sorted by coordinate. */
   private readonly order: Int32Array[];
   private readonly counts: Int32Array;
@@ -112,6 +114,15 @@ export class ParzenEstimator {
       if (n < 100) this.stale[d] = 1;
       else for (let k = Math.max(0, at - 1); k <= Math.min(n - 1, at); k++) this.updateKernel(d, k);
     }
+  }
+
+  /** Says which of the members are best, best first: the r-th of m weighs log(m + ½) − log r, as in CMA-ES (Hansen 2016), 1 in the mean. */
+  rank(members: readonly number[]): void {
+    if (this.options.weights !== "ranked") return;
+    const raw = members.map((_, r) => Math.log(members.length + 0.5) - Math.log(r + 1));
+    const scale = members.length / raw.reduce((a, b) => a + b, 0);
+    this.ranked = new Float64Array(members.reduce((most, row) => Math.max(most, row + 1), 0));
+    members.forEach((row, r) => { this.ranked[row] = raw[r]! * scale; });
   }
 
   /** Draws a point: a kernel by weight, then each coordinate from it; `active` says which coordinates the point has, given the earlier ones. */
@@ -225,7 +236,8 @@ export class ParzenEstimator {
 
   private weight(i: number): number {
     const n = this.size;
-    if (!this.options.fading || n < FULL_WEIGHT || i >= n - FULL_WEIGHT) return 1;
+    if (this.options.weights === "ranked") return this.ranked[this.members[i]!]!;
+    if (this.options.weights === "equal" || n < FULL_WEIGHT || i >= n - FULL_WEIGHT) return 1;
     const ramp = n - FULL_WEIGHT;
     return ramp === 1 ? 1 / n : 1 / n + (1 - 1 / n) * (i / (ramp - 1));
   }

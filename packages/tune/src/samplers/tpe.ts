@@ -1,10 +1,12 @@
 // Tree-structured Parzen estimator with the rules of Optuna 5: the best γ(n) trials make l(x), the rest and the running
-// ones (constant liar) g(x), and the best of the candidates drawn from l, about by l/g, is next. It never repeats a point.
+// ones (constant liar) g(x), and the best of the candidates drawn from l, about by l/g, is next. It never repeats a point, and
+// in coarse finite spaces half of the asks polish: the candidates are what lies next to the best trials.
 import { fromUnit, type Internal } from "../space/distribution.ts";
 import { SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
 import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
+import type { Random } from "../random/random.ts";
 import { activity } from "./conditions.ts";
-import { History, historyOf, keepState } from "./history.ts";
+import { cellCentre, cellOf, History, historyOf, keepState } from "./history.ts";
 import { ParzenEstimator } from "./parzen.ts";
 import { nondominatedPrefix } from "../pareto/hypervolume.ts";
 import { randomAssignment, randomValue } from "./random.ts";
@@ -28,6 +30,10 @@ const FEW_CANDIDATES = 24, MANY_CANDIDATES = 320;
 const GOOD_EXPONENT = 1.2;
 /** Candidates times kernels that an ask affords. */
 const AFFORDED = 24_000;
+/** Finished trials from which half of the asks polish: earlier the best trials are not worth it yet. */
+const POLISH_FROM = 30;
+/** Where a coordinate has this many cells or more, its neighbours differ too little to be worth a trial each. */
+const FINE_LEVELS = 50;
 
 /** TPE (Bergstra 2011; Watanabe 2023; Ozaki 2022 for several objectives). Conditional spaces get one joint tree-structured model. */
 export class TPESampler implements Sampler {
@@ -55,9 +61,9 @@ export class TPESampler implements Sampler {
     const model = keepState(context, this.key, () => new GoodAndBad(history, this.gamma));
     model.sync(study);
     const running = this.constantLiar ? model.addRunning(study, context.trial) : 0;
-    const assignment = this.multivariate ? this.joint(context, model) : this.separately(context, model);
+    const { assignment, from } = this.multivariate ? this.joint(context, model) : { assignment: this.separately(context, model), from: `${this.candidateCount(model)}` };
     model.removeRunning(running);
-    return { assignment, why: `best l/g of ${this.candidateCount(model)}; ${model.good.size} good of ${model.good.size + model.bad.size}` };
+    return { assignment, why: `best l/g of ${from}; ${model.good.size} good of ${model.good.size + model.bad.size}` };
   }
 
   askIndependent(context: AskContext, parameter: ParameterSpec): Internal {
@@ -83,33 +89,49 @@ export class TPESampler implements Sampler {
     return Math.min(MANY_CANDIDATES, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
   }
 
-  private joint(context: AskContext, model: GoodAndBad): Assignment {
+  private joint(context: AskContext, model: GoodAndBad): { assignment: Assignment; from: string } {
     const { space, study } = context;
     const random = context.random("candidates");
     const finite = Number.isFinite(space.cardinality()) && !study.noisy;
     const active = activity(space, model.history);
     const x = new Float64Array(model.history.width);
     const seen = new Set<string>();
-    const count = this.candidateCount(model);
-    const points = new Float64Array(count * x.length);
-    const assignments: Assignment[] = [];
-    // Candidates that are known, forbidden or repeated are drawn again, for a while.
-    for (let draws = 0; assignments.length < count && draws < 10 * count; draws++) {
-      model.good.sample(random, x, active);
+    const points: number[] = [], assignments: Assignment[] = [];
+    /** Takes x as a candidate unless it is known, forbidden or repeated. */
+    const take = (): void => {
       const assignment = space.fromUnit(x);
-      if (space.constraints.length > 0 && !space.satisfies(assignment)) continue;
+      if (space.constraints.length > 0 && !space.satisfies(assignment)) return;
       if (finite) {
         const key = x.join();
-        if (seen.has(key)) continue;
+        if (seen.has(key)) return;
         seen.add(key);
-        if (study.find(assignment) >= 0 || isRunning(study, assignment)) continue;
+        if (study.find(assignment) >= 0 || isRunning(study, assignment)) return;
       }
-      points.set(x, assignments.length * x.length);
+      points.push(...x);
       assignments.push(assignment);
+    };
+    if (finite && model.isCoarse && study.watermark >= POLISH_FROM && context.random("polish").uniform() < 0.5) {
+      for (const row of model.goodRows) {
+        for (const neighbour of this.someOf(model.neighbours(row, active), model, random)) {
+          x.set(neighbour);
+          take();
+        }
+        if (assignments.length > 0) break;
+      }
     }
+    const polished = assignments.length > 0;
+    if (!polished) {
+      const count = this.candidateCount(model);
+      for (let draws = 0; assignments.length < count && draws < 10 * count; draws++) {
+        model.good.sample(random, x, active);
+        take();
+      }
+    }
+    const from = polished ? `${assignments.length} next to the best` : `${assignments.length}`;
+    const unit = Float64Array.from(points);
     const good = new Float64Array(assignments.length), bad = new Float64Array(assignments.length);
-    model.good.logDensities(points, assignments.length, good);
-    model.bad.logDensities(points, assignments.length, bad);
+    model.good.logDensities(unit, assignments.length, good);
+    model.bad.logDensities(unit, assignments.length, bad);
     let best: Assignment | null = null, bestScore = -Infinity;
     assignments.forEach((assignment, c) => {
       const score = GOOD_EXPONENT * good[c]! - bad[c]!;
@@ -117,7 +139,17 @@ export class TPESampler implements Sampler {
       bestScore = score;
       best = assignment;
     });
-    return best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context);
+    return { assignment: best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context), from };
+  }
+
+  /** As many of `points` as an ask affords, at random. */
+  private someOf(points: Float64Array[], { good, bad }: GoodAndBad, random: Random): Float64Array[] {
+    const count = Math.min(points.length, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
+    for (let i = 0; i < count && count < points.length; i++) {
+      const j = i + random.integer(points.length - i);
+      [points[i], points[j]] = [points[j]!, points[i]!];
+    }
+    return points.slice(0, count);
   }
 
   /** Each coordinate by its own l/g; a result that is known or forbidden is drawn again. */
@@ -178,14 +210,20 @@ class GoodAndBad {
   private count = 0;
   private synced = 0;
   private isGood: Uint8Array = new Uint8Array(64);
-  private goodRows: number[] = [];
+  /** Best first. */
+  goodRows: readonly number[] = [];
+  /** Whether the space can be polished: one objective, and every coordinate has few cells. */
+  readonly isCoarse: boolean;
 
   constructor(history: History, gamma: (n: number) => number) {
     this.history = history;
     this.gamma = gamma;
     this.objectives = history.objectives;
-    this.good = new ParzenEstimator(history, history.dimensions, { fading: history.objectives === 1, sharp: true });
-    this.bad = new ParzenEstimator(history, history.dimensions, { fading: true, sharp: false });
+    this.isCoarse = history.objectives === 1 && history.dimensions.every(({ levels }) => levels < FINE_LEVELS);
+    // Ranks are worth much in continuous spaces and nothing in finite ones, where polishing is.
+    const ranked = history.objectives === 1 && !Number.isFinite(history.space.cardinality());
+    this.good = new ParzenEstimator(history, history.dimensions, { weights: ranked ? "ranked" : history.objectives === 1 ? "fading" : "equal", sharp: true });
+    this.bad = new ParzenEstimator(history, history.dimensions, { weights: "fading", sharp: false });
   }
 
   get space(): SearchSpace {
@@ -211,6 +249,25 @@ class GoodAndBad {
     for (const row of this.goodRows) if (!wanted.has(row)) { this.good.remove(row); this.bad.add(row); this.isGood[row] = 0; }
     for (const row of rows) if (this.isGood[row] === 0) { this.bad.remove(row); this.good.add(row); this.isGood[row] = 1; }
     this.goodRows = rows;
+    this.good.rank(rows);
+  }
+
+  /** The points that differ from a row in one coordinate, by one cell where cells are ordered, and have the same coordinates. */
+  neighbours(row: number, active: (dimension: number, point: Float64Array) => boolean): Float64Array[] {
+    const { history } = this;
+    const centre = history.row(row);
+    const result: Float64Array[] = [];
+    history.dimensions.forEach((dimension, d) => {
+      if (Number.isNaN(centre[d])) return;
+      const cell = cellOf(dimension, centre[d]!);
+      for (let other = 0; other < dimension.levels; other++) {
+        if (other === cell || (dimension.kind === "ordered" && Math.abs(other - cell) > 1)) continue;
+        const point = centre.slice();
+        point[d] = cellCentre(dimension, other);
+        if (point.every((u, k) => active(k, point) !== Number.isNaN(u))) result.push(point);
+      }
+    });
+    return result;
   }
 
   /** Adds the running trials to the bad density, in scratch rows behind the history; returns how many. */
