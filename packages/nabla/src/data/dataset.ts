@@ -1,5 +1,6 @@
 // Data sets: named columns of equal length on the host, whatever they came from.
 // Values travel as they are stored (bytes as bytes); what they become is computed on the device.
+import { requireRecord } from "../ops/arguments.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -16,6 +17,7 @@ export class Dataset<Name extends string = string> {
   readonly length: number;
 
   constructor(columns: Readonly<Record<Name, Column>>) {
+    requireRecord("dataset", columns, "{ x: { data, shape }, y: { data, shape } }", "columns");
     const entries = Object.entries<Column>(columns);
     if (entries.length === 0) throw new ValueError("A data set without columns.", "Pass at least one column.");
     const lengths = entries.map(([name, column]) => samplesOf(name, column));

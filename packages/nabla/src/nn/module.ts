@@ -1,6 +1,6 @@
 // Module: a layer or a model is a plain class; its fields, in order, are its tree.
 // Variables are state, modules nest, everything else (numbers, tensors, functions) is configuration.
-import { NablaError, ValueError } from "../ops/errors.ts";
+import { describe, NablaError, ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 
@@ -77,6 +77,13 @@ export abstract class Module {
 }
 
 /** Walks variables and modules under `value`, through arrays and plain records, each object once. */
+/** Throws {@link ValueError} on what is no module. */
+export function requireModel(model: unknown): void {
+  if (!(model instanceof Module)) {
+    throw new ValueError(`The model is ${describe(model)}.`, "Pass a module, e.g. nn.sequential(nn.dense(4, 3)), or an instance of your own class that extends nn.Module.");
+  }
+}
+
 function visit(value: unknown, path: string, seen: Set<object>, found: (path: string, value: Variable | Module) => void): void {
   if (typeof value !== "object" || value === null || seen.has(value)) return;
   if (value instanceof Variable || value instanceof Module) found(path, value);

@@ -1,5 +1,6 @@
 // Adam: Kingma & Ba, "Adam: a method for stochastic optimization" (ICLR 2015), algorithm 1, in PyTorch's convention;
 // and AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019), algorithm 2.
+import { requireRecord } from "../ops/arguments.ts";
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
@@ -29,7 +30,7 @@ type AdamHyper = "learningRate" | "beta1" | "beta2" | "epsilon" | "weightDecay";
  */
 export function adam(options: AdamOptions = {}): Optimizer<AdamState, AdamHyper> {
   return {
-    ...memory("adam", { weightDecay: 0, ...options }),
+    ...memory("adam", options, 0),
     update(gradient, parameter, state, hyper) {
       const next = moments(gradient.add(parameter.mul(hyper.weightDecay)), state, hyper);
       return { parameter: parameter.sub(change(next, hyper)), state: next };
@@ -45,7 +46,7 @@ export function adam(options: AdamOptions = {}): Optimizer<AdamState, AdamHyper>
  */
 export function adamW(options: AdamOptions = {}): Optimizer<AdamState, AdamHyper> {
   return {
-    ...memory("adamW", { weightDecay: 0.01, ...options }),
+    ...memory("adamW", options, 0.01),
     update(gradient, parameter, state, hyper) {
       const next = moments(gradient, state, hyper);
       const shrunk = parameter.mul(hyper.learningRate.mul(hyper.weightDecay).neg().add(1));
@@ -55,8 +56,9 @@ export function adamW(options: AdamOptions = {}): Optimizer<AdamState, AdamHyper
 }
 
 /** Hyper-parameters and the state that both keep. */
-function memory(name: string, options: AdamOptions & { readonly weightDecay: HyperParameter }): Pick<Optimizer<AdamState, AdamHyper>, "name" | "hyper" | "init"> {
-  const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay } = options;
+function memory(name: string, options: AdamOptions, usualDecay: number): Pick<Optimizer<AdamState, AdamHyper>, "name" | "hyper" | "init"> {
+  requireRecord(name, options, `${name}({ learningRate: 0.001 })`);
+  const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = usualDecay } = options;
   return {
     name,
     hyper: hyperParameters(name, {

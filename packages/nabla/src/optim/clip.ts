@@ -2,7 +2,7 @@
 // Each wraps an optimizer, so that they compose with every one and with each other; the outermost clips first.
 import { ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type HyperParameter, hyperParameters, type Optimizer, positive } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer, positive, requireOptimizer } from "./optimizer.ts";
 
 /**
  * `optimizer` with all gradients scaled down together where their joint Euclidean norm exceeds `maxNorm`, as PyTorch's
@@ -37,6 +37,7 @@ export function clipByValue<State extends string, Hyper extends string>(optimize
 function before<State extends string, Hyper extends string, Own extends string>(
   optimizer: Optimizer<State, Hyper>, name: Own, value: HyperParameter, clip: (gradients: readonly Tensor[], limit: Tensor) => readonly Tensor[],
 ): Optimizer<State, Hyper | Own> {
+  requireOptimizer(optimizer);
   if (Object.hasOwn(optimizer.hyper, name)) throw new ValueError(`${optimizer.name}: it clips by ${name} already.`, "Clip once.");
   const own = hyperParameters<string>(optimizer.name, { [name]: [value, positive] });
   const descriptors = { ...Object.getOwnPropertyDescriptors(optimizer.hyper), ...Object.getOwnPropertyDescriptors(own) };

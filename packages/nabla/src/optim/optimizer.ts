@@ -1,7 +1,7 @@
 // The contract of an optimizer, after MLX: what it keeps for one parameter, and one update of it, in tensor operations.
 // Hyper-parameters arrive as scalar tensors: changing one recompiles nothing, and a derivative flows through an update.
 // A scheduled one is computed inside the step from the number of steps taken.
-import { ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A hyper-parameter as a function of the steps taken before, a float64 scalar: see `schedules.ts`, or write your own. */
@@ -27,6 +27,13 @@ export interface Optimizer<State extends string = string, Hyper extends string =
 export interface Update<State extends string = string> {
   readonly parameter: Tensor;
   readonly state: Record<State, Tensor>;
+}
+
+/** Throws {@link ValueError} on what is no optimizer. */
+export function requireOptimizer(optimizer: unknown): void {
+  if (typeof (optimizer as Partial<Optimizer> | null | undefined)?.update !== "function") {
+    throw new ValueError(`The optimizer is ${describe(optimizer)}.`, "Pass one, e.g. optim.adam().");
+  }
 }
 
 /** What a hyper-parameter may be. */

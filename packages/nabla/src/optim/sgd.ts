@@ -1,4 +1,5 @@
 // Stochastic gradient descent, with the momentum of Polyak (1964) or Nesterov (1983) in PyTorch's convention.
+import { requireRecord } from "../ops/arguments.ts";
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -25,6 +26,7 @@ export interface SgdOptions {
  * optimizer.hyper.learningRate = 0.01; // takes effect at the next step
  */
 export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "momentum" | "weightDecay"> {
+  requireRecord("sgd", options, "sgd({ learningRate: 0.01 })");
   const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
   if (nesterov && momentum === 0) throw new ValueError("sgd: Nesterov's method without momentum.", "Pass a momentum, e.g. 0.9.");
   return {

@@ -1,8 +1,8 @@
 // Keys: explicit, splittable sources of randomness, as in JAX. The same key always gives the same numbers.
 // A key is two words on the host, so splitting needs no device; in a compiled function a key is an int32 [2] tensor.
-import { ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../ops/errors.ts";
 import { tensor } from "../tensor/creation.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../ops/random.ts";
 
 /** A random key: pass it to one distribution, or split it; using it twice gives the same numbers twice. */
@@ -90,6 +90,7 @@ export function nextKey(): Key {
 /** The node operand of a key, checked. */
 export function keyTensor(operation: string, value: KeyLike): Tensor {
   if (value instanceof Key) return value.tensor;
+  if (!(value instanceof Tensor)) throw new ValueError(`random.${operation}: the key is ${describe(value)}.`, "Pass random.key(seed), or random.nextKey().");
   if (value.dtype !== "int32" || value.rank !== 1 || value.shape[0] !== 2) {
     throw new ValueError(`random.${operation}: a tensor of dtype ${value.dtype} and shape [${value.shape.join(", ")}] is no key.`, "Pass random.key(seed), or an int32 tensor of shape [2].");
   }

@@ -3,10 +3,11 @@
 import type { Batch, Dataset } from "../data/dataset.ts";
 import { release } from "../data/loader.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
-import type { Layer } from "../nn/module.ts";
-import { describe, ValueError } from "../ops/errors.ts";
+import { type Layer, requireModel } from "../nn/module.ts";
+import { requireRecord } from "../ops/arguments.ts";
+import { ValueError } from "../ops/errors.ts";
 import { isFloating } from "../ops/dtype.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
+import { type Optimizer, requireOptimizer } from "../optim/optimizer.ts";
 import { type Key, key as keyOf } from "../random/index.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
@@ -101,12 +102,13 @@ export function epochCount({ epochs: count = EPOCHS }: TrainOptions): number {
 
 /** As {@link epochs}; `history` is given the epochs that a checkpoint remembers, then each epoch that ends. */
 export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptions, history: Epoch[]): AsyncGenerator<Epoch, void> {
+  requireRecord("epochs", options, "{ optimizer: optim.adam() }");
   const { batchSize = 128, validation, signal, onProgress, shuffle = true, seed = 0 } = options;
   const count = epochCount(options);
   if (options.resume === true && options.checkpoint === undefined) throw new ValueError("There is no checkpoint to resume from.", "Pass its file as `checkpoint`.");
   signal?.throwIfAborted();
-  if (typeof model?.modules !== "function") throw new ValueError(`The model is ${describe(model)}.`, "Pass a module, e.g. nn.sequential(nn.dense(4, 3)), or an instance of your own class that extends nn.Module.");
-  if (typeof options.optimizer?.update !== "function") throw new ValueError(`The optimizer is ${describe(options.optimizer)}.`, "Pass one, e.g. { optimizer: optim.adam() }.");
+  requireModel(model);
+  requireOptimizer(options.optimizer);
   const [inputName, targetName] = inputAndTarget(set);
   const measures = await withLoss(options, set);
   for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, measures.loss);

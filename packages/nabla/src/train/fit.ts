@@ -3,6 +3,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
+import { requireRecord } from "../ops/arguments.ts";
 import { type Epoch, epochCount, runEpochs, type TrainOptions } from "./epochs.ts";
 import { defaultReporter } from "./reporter.ts";
 
@@ -40,6 +41,7 @@ export interface FitOptions<Name extends string = string> extends TrainOptions<N
 export function fit<Name extends string = never>(model: Layer, set: Dataset, options: FitOptions<Name> & { readonly loss: Loss }): Promise<Run<Name>>;
 export function fit<Name extends string = "accuracy">(model: Layer, set: Dataset, options: FitOptions<Name>): Promise<Run<Name>>;
 export async function fit(model: Layer, set: Dataset, options: FitOptions): Promise<Run> {
+  requireRecord("fit", options, "{ optimizer: optim.adam() }");
   const reporter = options.onProgress !== undefined || options.progress === false ? undefined : defaultReporter();
   const history: Epoch[] = [];
   const started = performance.now();

@@ -1,13 +1,14 @@
 // train.step: forward, backward and update as one compiled program that updates the model in place.
 // State (parameters, statistics, random keys, the optimizer's memory, the count of steps) never leaves the device.
 import * as ops from "../ops/build.ts";
+import { requireFunction } from "../ops/arguments.ts";
 import { type DType, isFloating } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape } from "../ops/shape.ts";
 import { type Recipe, recipeOf } from "../data/loader.ts";
-import type { Module } from "../nn/module.ts";
-import type { Optimizer, Schedule } from "../optim/optimizer.ts";
+import { type Module, requireModel } from "../nn/module.ts";
+import { type Optimizer, requireOptimizer, type Schedule } from "../optim/optimizer.ts";
 import { zeros } from "../tensor/creation.ts";
 import { evaluate } from "../tensor/evaluate.ts";
 import { flatten, type Tree } from "../tensor/pytree.ts";
@@ -89,6 +90,9 @@ class Trainer<M extends Module, B extends Tree> {
   readonly #programs = new Map<string, Compiled>();
 
   constructor(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult) {
+    requireModel(model);
+    requireOptimizer(optimizer);
+    requireFunction("step", loss, "(model, { images, labels }) => nn.crossEntropy(model.forward(images), labels)");
     this.#model = model;
     this.#optimizer = optimizer;
     this.#loss = loss;

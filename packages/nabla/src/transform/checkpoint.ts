@@ -1,5 +1,6 @@
 // checkpoint: memory for time. The values inside a function are given up after the forward pass and computed again in the
 // backward pass (Chen, Xu, Zhang, Guestrin, "Training deep nets with sublinear memory cost", 2016).
+import { requireFunction } from "../ops/arguments.ts";
 import { ValueError } from "../ops/errors.ts";
 import { currentSegment, inSegment } from "../ops/graph.ts";
 
@@ -19,6 +20,7 @@ import { currentSegment, inSegment } from "../ops/graph.ts";
  * grad((x: Tensor) => block(x).sum())(tensor([0])).toArray(); // [2]
  */
 export function checkpoint<A extends readonly unknown[], R>(f: (...inputs: A) => R): (...inputs: A) => R {
+  requireFunction("checkpoint", f);
   return (...inputs) =>
     inSegment({ parent: currentSegment() }, () => {
       const result = f(...inputs);

@@ -1,5 +1,6 @@
 // compile: a function of tensors traced once per shape, then run as one program.
 // Modules may be arguments: their variables are inputs, and those that the function assigns are outputs.
+import { requireFunction } from "../ops/arguments.ts";
 import type { DType } from "../ops/dtype.ts";
 import { ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
@@ -35,6 +36,7 @@ interface Compiled {
  * distance(tensor([3, 0]), tensor([0, 4])).item(); // 5
  */
 export function compile<A extends readonly Tree[], R extends Tree>(f: (...inputs: A) => R): (...inputs: A) => TreeOf<R, Tensor> {
+  requireFunction("compile", f);
   const programs = new Map<string, Compiled>();
   return (...inputs: A): TreeOf<R, Tensor> => {
     const trees = inputs.map(argumentOf);

@@ -1,5 +1,6 @@
 // Derivatives of functions of tensors: gradients, vector-Jacobian and Jacobian-vector products, of any order.
 // A function is run once on tracked copies of its arguments; what it closes over is constant.
+import { requireFunction } from "../ops/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
@@ -92,6 +93,7 @@ function derivative(node: GraphNode | null | undefined, like: Tensor): Tensor {
  * gradient.toArray(); // [2, 4]
  */
 export function valueAndGrad<T, Rest extends readonly unknown[]>(f: (x: T, ...rest: Rest) => Tensor): (x: T, ...rest: Rest) => [value: Tensor, gradient: TreeOf<T, Tensor>] {
+  requireFunction("valueAndGrad", f);
   return (x, ...rest) => differentiate("valueAndGrad", f, x, rest);
 }
 
@@ -103,6 +105,7 @@ export function valueAndGrad<T, Rest extends readonly unknown[]>(f: (x: T, ...re
  * grad(grad(f))(tensor(2)).item(); // 12
  */
 export function grad<T, Rest extends readonly unknown[]>(f: (x: T, ...rest: Rest) => Tensor): (x: T, ...rest: Rest) => TreeOf<T, Tensor> {
+  requireFunction("grad", f);
   return (x, ...rest) => differentiate("grad", f, x, rest)[1];
 }
 
@@ -127,6 +130,7 @@ export type Tangents<A extends readonly unknown[]> = { [I in keyof A]: TreeOf<A[
  * pullback(tensor([1, 10]))[0].toArray(); // [2, 40]
  */
 export function vjp<A extends readonly unknown[], R>(f: (...primals: A) => R, primals: A): [value: R, pullback: (cotangent: TreeOf<R, Tensor>) => Tangents<A>] {
+  requireFunction("vjp", f);
   const argument = track("vjp", primals as readonly unknown[]);
   depth++;
   let value: R;
@@ -155,6 +159,7 @@ export function vjp<A extends readonly unknown[], R>(f: (...primals: A) => R, pr
  * tangent.toArray(); // [2, 0]
  */
 export function jvp<A extends readonly unknown[], R>(f: (...primals: A) => R, primals: A, tangents: Tangents<A>): [value: R, tangent: TreeOf<R, Tensor>] {
+  requireFunction("jvp", f);
   return transform(() => {
     const argument = track("jvp", primals as readonly unknown[]);
     const directions = matching("jvp", "tangent", flatten(tangents).leaves, argument.leaves);

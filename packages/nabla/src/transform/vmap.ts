@@ -1,5 +1,6 @@
 // vmap: a function of one example becomes a function of a batch of them, without a loop.
 // The function is traced on one example; every primitive knows its batched form.
+import { requireFunction } from "../ops/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
@@ -24,6 +25,7 @@ export type MappedAxes<A extends readonly unknown[]> = { readonly [I in keyof A]
  * distances(tensor([[1, 0], [0, 3]]), tensor([0, 0])).toArray(); // [1, 9]
  */
 export function vmap<A extends readonly unknown[], R>(f: (...inputs: A) => R, axes?: MappedAxes<A>): (...inputs: A) => TreeOf<R, Tensor> {
+  requireFunction("vmap", f);
   return (...inputs) => {
     const mapped = inputs.map((input, index) => {
       const axis: number | null = axes === undefined ? 0 : (axes[index] ?? null);
@@ -75,6 +77,7 @@ function commonSize(leaves: readonly MappedLeaf[]): number {
  * hessian((x: Tensor) => x.pow(3).sum())(tensor([1, 2])).toArray(); // [[6, 0], [0, 12]]
  */
 export function hessian(f: (x: Tensor) => Tensor): (x: Tensor) => Tensor {
+  requireFunction("hessian", f);
   return (x) => {
     if (x.dtype !== "float32" && x.dtype !== "float64") throw new ValueError(`hessian: x is ${x.dtype}.`, "Cast it with float().");
     const directions = eye(x.size, x.size, x.dtype).reshape([x.size, ...x.shape]);

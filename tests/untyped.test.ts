@@ -1,0 +1,37 @@
+// What callers without types get wrong: always a typed error that says what came and what belongs there.
+import { compile, grad, hessian, NablaError, nn, optim, random, tensor, train, valueAndGrad, vmap } from "nabla";
+import { dataset } from "nabla/data";
+import { expect, test } from "vitest";
+
+const model = nn.sequential(nn.dense(2, 3));
+const set = dataset({ x: { data: new Float32Array(8), shape: [2] }, y: { data: new Int32Array(4), shape: [] } });
+
+const calls: readonly (readonly [expected: string, call: () => unknown])[] = [
+  ["sgd: the options are undefined. Pass an object, e.g. sgd({ learningRate: 0.01 }).", () => optim.sgd(undefined as never)],
+  ["sgd: learningRate is undefined.", () => optim.sgd({} as never)],
+  ["adam: the options are 0.001. Pass an object, e.g. adam({ learningRate: 0.001 }).", () => optim.adam(1e-3 as never)],
+  ["adamW: the options are null.", () => optim.adamW(null as never)],
+  ["The optimizer is undefined. Pass one, e.g. optim.adam().", () => optim.clipByNorm(undefined as never, 1)],
+  ["fit: the options are undefined. Pass an object, e.g. { optimizer: optim.adam() }.", () => train.fit(model, set, undefined as never)],
+  ["The optimizer is undefined.", () => train.fit(model, set, {} as never)],
+  ["epochs: the options are undefined.", () => train.epochs(model, set, undefined as never).next()],
+  ["The model is an object with forward. Pass a module", () => train.fit({ forward: () => tensor(0) } as never, set, { optimizer: optim.adam() })],
+  ["The model is undefined. Pass a module", () => train.step(undefined as never, optim.adam(), () => tensor(0))],
+  ["The optimizer is 0.1.", () => train.step(model, 0.1 as never, () => tensor(0))],
+  ["step: the function is undefined. Pass a function, e.g. (model, { images, labels })", () => train.step(model, optim.adam(), undefined as never)],
+  ["dataset: the columns are undefined. Pass an object, e.g. { x: { data, shape }", () => dataset(undefined as never)],
+  ["dataset: the columns are an array.", () => dataset([] as never)],
+  ["the key is undefined. Pass random.key(seed)", () => random.uniform(undefined as never, [2])],
+  ["the key is 0.", () => random.normal(0 as never, [2])],
+  ["grad: the function is 1. Pass a function, e.g. (x) => x.square().sum().", () => grad(1 as never)],
+  ["valueAndGrad: the function is undefined.", () => valueAndGrad(undefined as never)],
+  ["vmap: the function is undefined.", () => vmap(undefined as never)],
+  ["hessian: the function is a Tensor.", () => hessian(tensor([1]) as never)],
+  ["compile: the function is an object with nothing in it.", () => compile({} as never)],
+];
+
+test.each(calls)("%s", async (expected, call) => {
+  const failure = await Promise.resolve().then(call).then(() => undefined, (error: unknown) => error);
+  expect(failure).toBeInstanceOf(NablaError);
+  expect((failure as NablaError).message).toContain(expected);
+});
