@@ -12,6 +12,8 @@ const calls: readonly (readonly [expected: string, call: () => unknown])[] = [
   ["adam: the options are 0.001. Pass an object, e.g. adam({ learningRate: 0.001 }).", () => optim.adam(1e-3 as never)],
   ["adamW: the options are null.", () => optim.adamW(null as never)],
   ["The optimizer is undefined. Pass one, e.g. optim.adam().", () => optim.clipByNorm(undefined as never, 1)],
+  ["cosine: the options are undefined. Pass an object, e.g. { steps: 1000 }.", () => optim.cosine(1e-3, undefined as never)],
+  ["warmUp: the options are 100.", () => optim.warmUp(1e-3, 100 as never)],
   ["fit: the options are undefined. Pass an object, e.g. { optimizer: optim.adam() }.", () => train.fit(model, set, undefined as never)],
   ["The optimizer is undefined.", () => train.fit(model, set, {} as never)],
   ["epochs: the options are undefined.", () => train.epochs(model, set, undefined as never).next()],

@@ -138,7 +138,7 @@ export function tableGates(report: Report, tables: readonly Problem[], samplers:
 
 /**
  * The mean regret of TPE over a hundred seeds none of which the gate uses, beside the same bars, and beside what Optuna's TPE
- * reaches over them: the bars of its 20 seeds are lucky or unlucky by a factor of up to 1.9.
+ * reaches over them: the bars of its 20 seeds are lucky or unlucky by a factor of up to 1.8.
  */
 function manySeedsOfTables(report: Report, tables: readonly Problem[], seeds: number, checkpoints: readonly number[]): void {
   const group = `tables, tpe, mean regret, ${MANY_TABLE_SEEDS} further seeds`;

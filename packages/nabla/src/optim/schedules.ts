@@ -1,5 +1,6 @@
 // Schedules: hyper-parameters as functions of the number of steps taken, computed inside the compiled step, in float64.
 // A schedule takes and gives a scalar tensor, so any function of tensors is one. An epoch has `loader.length` steps.
+import { requireRecord } from "../ops/arguments.ts";
 import { ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { HyperParameter, Schedule } from "./optimizer.ts";
@@ -11,7 +12,9 @@ import type { HyperParameter, Schedule } from "./optimizer.ts";
  * const rate = stepDecay(0.1, { every: 1000, factor: 0.5 });
  * rate(tensor(2500)).item(); // 0.025…
  */
-export function stepDecay(initial: number, { every, factor = 0.1 }: { readonly every: number; readonly factor?: number }): Schedule {
+export function stepDecay(initial: number, options: { readonly every: number; readonly factor?: number }): Schedule {
+  requireRecord("stepDecay", options, "{ every: 1000 }");
+  const { every, factor = 0.1 } = options;
   requireSteps("stepDecay", "every", every);
   requireFactor("stepDecay", factor);
   return (step) => powerOf(factor, step.div(every).floor()).mul(initial);
@@ -24,7 +27,9 @@ export function stepDecay(initial: number, { every, factor = 0.1 }: { readonly e
  * const rate = milestones(0.8, { at: [32_000, 48_000], factor: 0.5 });
  * rate(tensor(32_000)).item(); // 0.4…
  */
-export function milestones(initial: number, { at, factor = 0.1 }: { readonly at: readonly number[]; readonly factor?: number }): Schedule {
+export function milestones(initial: number, options: { readonly at: readonly number[]; readonly factor?: number }): Schedule {
+  requireRecord("milestones", options, "{ at: [1000] }");
+  const { at, factor = 0.1 } = options;
   for (const step of at) requireSteps("milestones", "at", step);
   requireFactor("milestones", factor);
   return (step) => powerOf(factor, at.reduce((passed, each) => passed.add(step.greaterEqual(each).cast(step.dtype)), step.mul(0))).mul(initial);
@@ -37,7 +42,9 @@ export function milestones(initial: number, { at, factor = 0.1 }: { readonly at:
  * const rate = exponential(0.1, { factor: 0.5, every: 100 });
  * rate(tensor(200)).item(); // 0.025…
  */
-export function exponential(initial: number, { factor, every = 1 }: { readonly factor: number; readonly every?: number }): Schedule {
+export function exponential(initial: number, options: { readonly factor: number; readonly every?: number }): Schedule {
+  requireRecord("exponential", options, "{ factor: 0.99 }");
+  const { factor, every = 1 } = options;
   requireSteps("exponential", "every", every);
   requireFactor("exponential", factor);
   return (step) => powerOf(factor, step.div(every)).mul(initial);
@@ -50,7 +57,9 @@ export function exponential(initial: number, { factor, every = 1 }: { readonly f
  * const rate = cosine(0.1, { steps: 1000 });
  * rate(tensor(1000)).item(); // 0
  */
-export function cosine(initial: number, { steps, final = 0 }: { readonly steps: number; readonly final?: number }): Schedule {
+export function cosine(initial: number, options: { readonly steps: number; readonly final?: number }): Schedule {
+  requireRecord("cosine", options, "{ steps: 1000 }");
+  const { steps, final = 0 } = options;
   requireSteps("cosine", "steps", steps);
   return (step) => step.minimum(steps).mul(Math.PI / steps).cos().add(1).mul((initial - final) / 2).add(final);
 }
@@ -62,7 +71,9 @@ export function cosine(initial: number, { steps, final = 0 }: { readonly steps: 
  * const rate = warmUp(cosine(0.1, { steps: 1000 }), { steps: 100 });
  * rate(tensor(50)).item(); // 0.05…
  */
-export function warmUp(then: HyperParameter, { steps, from = 0 }: { readonly steps: number; readonly from?: number }): Schedule {
+export function warmUp(then: HyperParameter, options: { readonly steps: number; readonly from?: number }): Schedule {
+  requireRecord("warmUp", options, "{ steps: 100 }");
+  const { steps, from = 0 } = options;
   requireSteps("warmUp", "steps", steps);
   return (step) => {
     const after = step.sub(steps).maximum(0);

@@ -11,8 +11,8 @@ const NARROWEST = 0.01;
  * stay a tenth of the range wide, and nothing finer than that is ever found (Watanabe 2023 has the exponent as a parameter).
  */
 const SHARP_EXPONENT = -1.35, SHARP_NARROWEST = 0.02;
-/** Ordered coordinates of fewer cells keep Optuna's clip: it is about as wide as a cell. */
-const FINE_LEVELS = 50;
+/** Cells from which an ordered coordinate is fine: with fewer, Optuna's clip is about as wide as a cell, and stays. */
+export const FINE_LEVELS = 50;
 /** In cells: the clip of a blunt estimator. Nothing is evaluated twice, so what a bad point says is about its neighbours. */
 const BLUNT_NARROWEST = 0.5;
 /** Terms below exp(−40) of the prior's cannot change a double. */
@@ -38,8 +38,8 @@ export class ParzenEstimator {
   private readonly dimensions: readonly UnitDimension[];
   private readonly width: number;
   private readonly options: ParzenOptions;
-  /** Weights by row of the ranked. */
-  private ranked: Float64Array = new Float64Array(0);
+  /** Weight per row, where members are ranked. */
+  private ranked: Float64Array = new Float64Array(64);
   /** Per numeric dimension the members sorted by coordinate. */
   private readonly order: Int32Array[];
   private readonly counts: Int32Array;
@@ -121,7 +121,6 @@ export class ParzenEstimator {
     if (this.options.weights !== "ranked") return;
     const raw = members.map((_, r) => Math.log(members.length + 0.5) - Math.log(r + 1));
     const scale = members.length / raw.reduce((a, b) => a + b, 0);
-    this.ranked = new Float64Array(members.reduce((most, row) => Math.max(most, row + 1), 0));
     members.forEach((row, r) => { this.ranked[row] = raw[r]! * scale; });
   }
 
@@ -340,6 +339,7 @@ export class ParzenEstimator {
       return array;
     };
     this.constant = grown(this.constant, capacity);
+    this.ranked = grown(this.ranked, capacity);
     this.deviation = grown(this.deviation, capacity * this.width);
     this.inverse = grown(this.inverse, capacity * this.width);
     this.normaliser = grown(this.normaliser, capacity * this.width);

@@ -7,7 +7,7 @@ import { TrialState, type AskContext, type Proposal, type Sampler, type StudyVie
 import type { Random } from "../random/random.ts";
 import { activity } from "./conditions.ts";
 import { cellCentre, cellOf, History, historyOf, keepState } from "./history.ts";
-import { ParzenEstimator } from "./parzen.ts";
+import { FINE_LEVELS, ParzenEstimator } from "./parzen.ts";
 import { nondominatedPrefix } from "../pareto/hypervolume.ts";
 import { randomAssignment, randomValue } from "./random.ts";
 
@@ -32,8 +32,6 @@ const GOOD_EXPONENT = 1.2;
 const AFFORDED = 24_000;
 /** Finished trials from which half of the asks polish: earlier the best trials are not worth it yet. */
 const POLISH_FROM = 30;
-/** Where a coordinate has this many cells or more, its neighbours differ too little to be worth a trial each. */
-const FINE_LEVELS = 50;
 
 /** TPE (Bergstra 2011; Watanabe 2023; Ozaki 2022 for several objectives). Conditional spaces get one joint tree-structured model. */
 export class TPESampler implements Sampler {
@@ -84,9 +82,9 @@ export class TPESampler implements Sampler {
     return fromUnit(parameter.distribution, unit);
   }
 
-  private candidateCount({ good, bad, space }: GoodAndBad): number {
-    if (this.candidates !== null || Number.isFinite(space.cardinality())) return this.candidates ?? FEW_CANDIDATES;
-    return Math.min(MANY_CANDIDATES, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
+  private candidateCount(model: GoodAndBad): number {
+    if (this.candidates !== null || Number.isFinite(model.space.cardinality())) return this.candidates ?? FEW_CANDIDATES;
+    return Math.min(MANY_CANDIDATES, afforded(model));
   }
 
   private joint(context: AskContext, model: GoodAndBad): { assignment: Assignment; from: string } {
@@ -94,62 +92,27 @@ export class TPESampler implements Sampler {
     const random = context.random("candidates");
     const finite = Number.isFinite(space.cardinality()) && !study.noisy;
     const active = activity(space, model.history);
-    const x = new Float64Array(model.history.width);
-    const seen = new Set<string>();
-    const points: number[] = [], assignments: Assignment[] = [];
-    /** Takes x as a candidate unless it is known, forbidden or repeated. */
-    const take = (): void => {
-      const assignment = space.fromUnit(x);
-      if (space.constraints.length > 0 && !space.satisfies(assignment)) return;
-      if (finite) {
-        const key = x.join();
-        if (seen.has(key)) return;
-        seen.add(key);
-        if (study.find(assignment) >= 0 || isRunning(study, assignment)) return;
-      }
-      points.push(...x);
-      assignments.push(assignment);
-    };
+    const candidates = new Candidates(context, finite);
     if (finite && model.isCoarse && study.watermark >= POLISH_FROM && context.random("polish").uniform() < 0.5) {
       for (const row of model.goodRows) {
-        for (const neighbour of this.someOf(model.neighbours(row, active), model, random)) {
-          x.set(neighbour);
-          take();
-        }
-        if (assignments.length > 0) break;
+        for (const neighbour of someOf(model.neighbours(row, active), afforded(model), random)) candidates.take(neighbour);
+        if (candidates.count > 0) break;
       }
     }
-    const polished = assignments.length > 0;
+    const polished = candidates.count > 0;
     if (!polished) {
-      const count = this.candidateCount(model);
-      for (let draws = 0; assignments.length < count && draws < 10 * count; draws++) {
+      const wanted = this.candidateCount(model), x = new Float64Array(model.history.width);
+      // Candidates that are known, forbidden or repeated are drawn again, for a while.
+      for (let draws = 0; candidates.count < wanted && draws < 10 * wanted; draws++) {
         model.good.sample(random, x, active);
-        take();
+        candidates.take(x);
       }
     }
-    const from = polished ? `${assignments.length} next to the best` : `${assignments.length}`;
-    const unit = Float64Array.from(points);
-    const good = new Float64Array(assignments.length), bad = new Float64Array(assignments.length);
-    model.good.logDensities(unit, assignments.length, good);
-    model.bad.logDensities(unit, assignments.length, bad);
-    let best: Assignment | null = null, bestScore = -Infinity;
-    assignments.forEach((assignment, c) => {
-      const score = GOOD_EXPONENT * good[c]! - bad[c]!;
-      if (score <= bestScore) return;
-      bestScore = score;
-      best = assignment;
-    });
-    return { assignment: best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context), from };
-  }
-
-  /** As many of `points` as an ask affords, at random. */
-  private someOf(points: Float64Array[], { good, bad }: GoodAndBad, random: Random): Float64Array[] {
-    const count = Math.min(points.length, Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size))));
-    for (let i = 0; i < count && count < points.length; i++) {
-      const j = i + random.integer(points.length - i);
-      [points[i], points[j]] = [points[j]!, points[i]!];
-    }
-    return points.slice(0, count);
+    const best = candidates.best(model);
+    return {
+      assignment: best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context),
+      from: polished ? `${candidates.count} next to the best` : `${candidates.count}`,
+    };
   }
 
   /** Each coordinate by its own l/g; a result that is known or forbidden is drawn again. */
@@ -183,6 +146,70 @@ export class TPESampler implements Sampler {
   }
 }
 
+/** The points that one ask compares. */
+class Candidates {
+  private readonly context: AskContext;
+  private readonly finite: boolean;
+  private readonly points: number[] = [];
+  private readonly assignments: Assignment[] = [];
+  private readonly seen = new Set<string>();
+
+  constructor(context: AskContext, finite: boolean) {
+    this.context = context;
+    this.finite = finite;
+  }
+
+  get count(): number {
+    return this.assignments.length;
+  }
+
+  /** Takes a point unless it is forbidden or, in a finite space, known or taken already. */
+  take(x: Float64Array): void {
+    const { space, study } = this.context;
+    const assignment = space.fromUnit(x);
+    if (space.constraints.length > 0 && !space.satisfies(assignment)) return;
+    if (this.finite) {
+      const key = x.join();
+      if (this.seen.has(key)) return;
+      this.seen.add(key);
+      if (study.find(assignment) >= 0 || isRunning(study, assignment)) return;
+    }
+    this.points.push(...x);
+    this.assignments.push(assignment);
+  }
+
+  /** The one of highest l^1.2 / g; null where there is none. */
+  best(model: GoodAndBad): Assignment | null {
+    const unit = Float64Array.from(this.points);
+    const good = new Float64Array(this.count), bad = new Float64Array(this.count);
+    model.good.logDensities(unit, this.count, good);
+    model.bad.logDensities(unit, this.count, bad);
+    let best: Assignment | null = null, bestScore = -Infinity;
+    this.assignments.forEach((assignment, c) => {
+      const score = GOOD_EXPONENT * good[c]! - bad[c]!;
+      if (score <= bestScore) return;
+      bestScore = score;
+      best = assignment;
+    });
+    return best;
+  }
+}
+
+/** How many candidates one ask can compare, for its cost. */
+function afforded({ good, bad }: GoodAndBad): number {
+  return Math.max(FEW_CANDIDATES, Math.floor(AFFORDED / (good.size + bad.size)));
+}
+
+/** At most `most` of `points`, at random. */
+function someOf(points: Float64Array[], most: number, random: Random): Float64Array[] {
+  if (points.length <= most) return points;
+  for (let i = 0; i < most; i++) {
+    const j = i + random.integer(points.length - i);
+    [points[i], points[j]] = [points[j]!, points[i]!];
+  }
+  return points.slice(0, most);
+}
+
 /** Trials that a model can learn from. */
 function usable(study: StudyView): number {
   let failed = 0;
@@ -212,7 +239,7 @@ class GoodAndBad {
   private isGood: Uint8Array = new Uint8Array(64);
   /** Best first. */
   goodRows: readonly number[] = [];
-  /** Whether the space can be polished: one objective, and every coordinate has few cells. */
+  /** Whether the space can be polished: one objective, and no coordinate so fine that its neighbours are not worth a trial each. */
   readonly isCoarse: boolean;
 
   constructor(history: History, gamma: (n: number) => number) {
