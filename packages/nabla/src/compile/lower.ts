@@ -126,11 +126,12 @@ function lowerProduct(cluster: Cluster, node: Extract<AnyNode, { op: "matmul" }>
   };
   // When only the product itself is wanted it accumulates where it is to stay, and there is no epilogue.
   const plain = cluster.roots.length === 1;
+  const kept = plain || buffers.written(node);
   const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, node.shape, buffers, node);
   return {
     kind: "gemm", type: node.dtype === "float64" ? "float64" : "float32", batch, m, n, k,
     a: operand(a, transposeA), b: operand(b, transposeB),
-    scratch: plain || buffers.written(node) ? bufferOf(node, buffers) : buffers.scratch(node),
+    scratch: kept ? bufferOf(node, buffers) : buffers.scratch(node), kept,
     // The product is already in its own buffer; storing it there again would be a copy onto itself.
     epilogue: body, stores: stores.filter((store) => store.access.buffer !== buffers.find(node)),
   };

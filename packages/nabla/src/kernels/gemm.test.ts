@@ -50,7 +50,7 @@ const noBatch = { extents: [], a: [], b: [] };
 
 function kernelOf({ type, m, n, k, a, b, batch = noBatch }: Case): GemmKernel {
   return {
-    kind: "gemm", type, batch: batch.extents, m, n, k, scratch: 2, epilogue: [], stores: [],
+    kind: "gemm", type, batch: batch.extents, m, n, k, scratch: 2, kept: true, epilogue: [], stores: [],
     a: { body: [load(type, { buffer: 0, offset: 3, strides: [...batch.a, ...a] })] },
     b: { body: [load(type, { buffer: 1, offset: 1, strides: [...batch.b, ...b] })] },
   };
@@ -114,6 +114,15 @@ function check(example: Case, target: Target, blocking?: Blocking): void {
   result.fill(0);
   for (let end = units; end > 0; end -= 3) run(Math.max(0, end - 3), end);
   expect(result.subarray(0, length), `${m}×${n}×${k} in pieces`).toEqual(whole);
+
+  // A product that only its epilogue reads has the same bits.
+  const strides = rowMajorStrides([...(example.batch?.extents ?? []), m, n]);
+  const copy = { epilogue: [{ op: "accumulator", type, index: 0 }], stores: [{ access: { buffer: 3, dtype: type, offset: 0, strides }, value: 0 }] } as const;
+  const copied = view(type, 3, length + 8).fill(777);
+  const passing = build({ ...kernelOf(example), kept: false, ...copy }, target, blocking);
+  for (let end = passing.units; end > 0; end -= 3) passing.run(Math.max(0, end - 3), end);
+  expect(copied.subarray(0, length), `${m}×${n}×${k} for its epilogue`).toEqual(whole);
+  expect([...copied.subarray(length)]).toEqual(Array.from({ length: 8 }, () => 777));
 }
 
 const layouts = {
@@ -198,7 +207,7 @@ describe("fused bodies", () => {
       { op: "accumulator", type: "float32", index: 0 }, load("float32", { buffer: 3, offset: 0, strides: [0, 1] }),
       { op: "add", type: "float32", a: 0, b: 1 }, { op: "relu", type: "float32", a: 2 },
     ];
-    const { run, units } = build({ ...kernelOf(plain), epilogue, stores }, wide);
+    const { run, units } = build({ ...kernelOf(plain), epilogue, stores, kept: false }, wide);
     for (let unit = 0; unit < units; unit++) run(unit, unit + 1);
     close(floatAt[2]!, (row, column) => Math.max(0, product[row * n + column]! + bias[column]!));
     const transposed = floatAt[3]!.slice(100, 100 + m * n);

@@ -86,6 +86,9 @@ const dotColumns = 4;
 /** Nanoseconds to move an element. */
 const packCost = 0.2;
 
+/** Part of a product's time that may go to packing so that threads share its rows. */
+const rowsAreWorth = 0.03;
+
 /** Everything decided before code is written. */
 class Plan {
   readonly kernel: GemmKernel;
@@ -142,14 +145,18 @@ class Plan {
     this.panelBlock = Math.min(this.panels, Math.max(1, Math.floor(blocking.nc / this.panelWidth)));
   }
 
-  /** Threads that share the rows each pack all of B, and those that share the columns all of A: the cheaper, if it is fine enough. */
+  /**
+   * Threads that share the rows each pack all of B, and those that share the columns all of A. Rows, if they are fine enough and columns
+   * would not save much: then the rows of a batch that one layer leaves in a core's cache are those that the core reads for the next.
+   */
   private rowsAreBetterUnits(): boolean {
     const { rows, panels, kernel, layoutA, layoutB } = this;
     const [fineRows, finePanels] = [rows.count >= finePieces, panels >= finePieces];
     if (fineRows !== finePanels) return fineRows;
+    if (!fineRows) return rows.count > panels;
     const repeatedB = layoutB === "packed" ? kernel.n : 0;
     const repeatedA = layoutA === "packed" ? kernel.m : 0;
-    return repeatedB === repeatedA || !fineRows ? rows.count > panels : repeatedB < repeatedA;
+    return packCost * (repeatedB - repeatedA) * kernel.k <= rowsAreWorth * this.cost;
   }
 
   /** Tiles or panels that one product is cut into. */
@@ -174,8 +181,18 @@ class Plan {
     return this.kernel.stores.length > 0 && !isCopyOntoItself(this.kernel);
   }
 
-  /** Offsets of a thread's scratch: packed A at 0, packed B, the tile of a panel that passes the edge, blocks of computed operands. */
-  get scratch(): { readonly b: number; readonly tile: number; readonly computedA: number; readonly computedB: number; readonly bytes: number } {
+  /** Whether a block of C is finished where it was made and never reaches memory. */
+  get finishesInPlace(): boolean {
+    return this.hasEpilogue && !this.kernel.kept && this.kernel.k <= this.kBlock;
+  }
+
+  /** Bytes between rows of C: of a thread's own block one cache line more than its columns, so that rows do not meet in one set. */
+  get rowBytes(): number {
+    return this.finishesInPlace ? this.panelBlock * this.panelWidth * this.bytes + 64 : this.kernel.n * this.bytes;
+  }
+
+  /** Offsets of a thread's scratch: packed A at 0, packed B, the tile of a panel that passes the edge, blocks of computed operands, one of C. */
+  get scratch(): { readonly b: number; readonly tile: number; readonly computedA: number; readonly computedB: number; readonly c: number; readonly bytes: number } {
     const blockA = this.tileBlock * this.rows.big * this.depth * this.bytes;
     const blockB = this.panelBlock * this.panelWidth * this.depth * this.bytes;
     const packedB = !this.dot && (this.layoutB === "packed" || this.edge !== undefined);
@@ -183,7 +200,8 @@ class Plan {
     const tile = b + (packedB ? roundUp(blockB + packSlack, 64) : 0);
     const computedA = tile + (this.edge === undefined || this.dot ? 0 : roundUp(this.rows.big * this.panelWidth * this.bytes, 64));
     const computedB = computedA + (this.a === undefined ? roundUp(blockA, 64) : 0);
-    return { b, tile, computedA, computedB, bytes: computedB + (this.b === undefined ? roundUp(blockB, 64) : 0) };
+    const c = computedB + (this.b === undefined ? roundUp(blockB, 64) : 0);
+    return { b, tile, computedA, computedB, c, bytes: c + (this.finishesInPlace ? this.tileBlock * this.rows.big * this.rowBytes : 0) };
   }
 
   /** Threads that share the rows each pack all of B, and those that share the columns all of A. */
@@ -361,44 +379,47 @@ class GemmWriter {
     const [start, end] = tiles;
     const { count, bigCount } = plan.rows;
     const middle = count === bigCount ? end : f.let("middle", smaller(end, select(binary("lt", start, i32(bigCount)), i32(bigCount), start)));
-    const block: BlockA = { tiles, middle, firstRow: f.let("firstRow", rowOf(plan.rows, start)) };
+    const firstRow = f.let("firstRow", rowOf(plan.rows, start));
+    const c = plan.finishesInPlace
+      ? sub(add(this.scratch, plan.scratch.c), mul(panels[0], plan.panelWidth * plan.bytes))
+      : add(operands.c, mul(firstRow, plan.rowBytes));
+    const block: BlockA = { tiles, middle, firstRow, c: f.let("blockC", c) };
     if (plan.layoutA === "packed") this.packA(operands, block, depth);
     if (plan.dot) this.strips(operands, block, depth, (rows, strip, rowC) => this.dotStrip(operands, rows, strip, rowC, panels));
     else this.multiplyPanels(operands, block, panels, depth);
     if (this.epilogue === undefined) return;
-    const finish = (): void => this.finishBlock(operands, tiles, panels);
+    const finish = (): void => this.finishBlock(operands, block, panels);
     if (depth.last === undefined) finish();
     else f.if(depth.last, finish);
   }
 
   /** Runs `body` for each strip of a block with its rows, the address of its A and that of its first row of C. */
-  private strips({ a, c }: Operands, { tiles: [start, end], middle, firstRow }: BlockA, { k0, kc }: Depth, body: (rows: number, strip: Expr, rowC: Expr) => void): void {
+  private strips({ a }: Operands, { tiles: [start, end], middle, firstRow, c }: BlockA, { k0, kc }: Depth, body: (rows: number, strip: Expr, rowC: Expr) => void): void {
     const { f, plan } = this;
-    const { bytes, kernel, layoutA } = plan;
+    const { bytes, rowBytes, layoutA } = plan;
     const { count, big, bigCount, small } = plan.rows;
     const inPlace = (): Expr => add(add(a, mul(firstRow, plan.a!.laneStride)), mul(k0, plan.a!.kStride));
     const strip = f.variable("strip", layoutA === "packed" ? this.scratch : inPlace());
-    const rowC = f.variable("rowC", add(c, mul(firstRow, kernel.n * bytes)));
+    const rowC = f.variable("rowC", c);
     const run = (from: Expr, to: Expr, rows: number): void =>
       f.loop("tile", from, to, 1, () => {
         body(rows, get(strip), get(rowC));
         f.set(strip, add(get(strip), layoutA === "packed" ? mul(kc, rows * bytes) : rows * plan.a!.laneStride));
-        f.set(rowC, add(get(rowC), rows * kernel.n * bytes));
+        f.set(rowC, add(get(rowC), rows * rowBytes));
       });
     run(start, middle, big);
     if (count !== bigCount) run(middle, end, small);
   }
 
-  private finishBlock({ batch, c }: Operands, [start, end]: Range, panels: Range): void {
+  private finishBlock({ batch }: Operands, { tiles: [, end], firstRow, c }: BlockA, panels: Range): void {
     const { f, plan } = this;
-    const { kernel, bytes } = plan;
-    const rows = [f.let("firstRow", rowOf(plan.rows, start)), f.let("endRow", rowOf(plan.rows, end))] as const;
+    const { kernel, bytes, rowBytes } = plan;
     const first = mul(panels[0], plan.panelWidth);
     this.epilogue!.emit({
       batch,
-      rows,
+      rows: [firstRow, f.let("endRow", rowOf(plan.rows, end))],
       columns: [first, f.let("endColumn", smaller(mul(panels[1], plan.panelWidth), kernel.n))],
-      accumulator: { address: f.let("block", add(add(c, mul(rows[0], kernel.n * bytes)), mul(first, bytes))), rowBytes: kernel.n * bytes },
+      accumulator: { address: f.let("block", add(c, mul(first, bytes))), rowBytes },
     });
   }
 
@@ -409,7 +430,7 @@ class GemmWriter {
     const dots = (panel: Expr, columns: number): void => {
       const from = add(b, mul(panel, panelWidth * strideB));
       const c = add(rowC, mul(panel, panelWidth * bytes));
-      f.call(dotKernel(precision, rows, columns), strip, from, c, i32(kernel.n * bytes), i32(kernel.k), i32(strideA), i32(strideB));
+      f.call(dotKernel(precision, rows, columns), strip, from, c, i32(plan.rowBytes), i32(kernel.k), i32(strideA), i32(strideB));
     };
     f.loop("panel", start, smaller(end, fullPanels), 1, (panel) => dots(panel, panelWidth));
     if (edge !== undefined) f.if(binary("gt", end, i32(fullPanels)), () => dots(i32(fullPanels), edge.columns));
@@ -417,10 +438,10 @@ class GemmWriter {
 
   private multiplyPanels(operands: Operands, block: BlockA, [start, end]: Range, depth: Depth): void {
     const { f, plan } = this;
-    const { edge, layoutA, layoutB, precision, panelWidth, bytes, fullPanels, kernel } = plan;
+    const { edge, layoutA, layoutB, precision, panelWidth, bytes, fullPanels } = plan;
     const { k0, kc, last } = depth;
     const accumulate = last === undefined ? i32(0) : k0;
-    const rowBytes = i32(kernel.n * bytes);
+    const rowBytes = i32(plan.rowBytes);
     const strideA = i32(layoutA === "rows" ? plan.a!.laneStride : layoutA === "columns" ? plan.a!.kStride : 0);
     const strideB = i32(layoutB === "rows" ? plan.b!.kStride : 0);
     const packed = (panel: Expr): Expr => add(add(this.scratch, plan.scratch.b), mul(mul(sub(panel, start), kc), panelWidth * bytes));
@@ -466,11 +487,12 @@ interface Operands {
   readonly c: Expr;
 }
 
-/** Tiles [start, middle) of the larger height and [middle, end) of the smaller, from row `firstRow` on. */
+/** Tiles [start, middle) of the larger height and [middle, end) of the smaller, from row `firstRow` on; `c`: where that row's column 0 is or would be. */
 interface BlockA {
   readonly tiles: Range;
   readonly middle: Expr;
   readonly firstRow: Expr;
+  readonly c: Expr;
 }
 
 /** A block of k: [k0, k0 + kc). `last` says whether it ends the product; undefined where there is only one. */

@@ -75,8 +75,7 @@ export interface MatrixOperand {
 
 /**
  * For every coordinate of batch: C = A·B, then `epilogue` over batch ++ [m, n] with accumulator 0 = C.
- * `scratch` is where C accumulates over blocks of K (row-major, batch ++ [m, n]); it may alias a store of the epilogue
- * that is row-major over the same domain, or be read by none.
+ * `scratch` is where C accumulates over blocks of K (row-major, batch ++ [m, n]); `kept` says whether it must hold C in the end.
  */
 export interface GemmKernel {
   readonly kind: "gemm";
@@ -88,6 +87,7 @@ export interface GemmKernel {
   readonly a: MatrixOperand;
   readonly b: MatrixOperand;
   readonly scratch: number;
+  readonly kept: boolean;
   readonly epilogue: readonly Instruction[];
   readonly stores: readonly Store[];
 }

@@ -21,7 +21,7 @@ export interface ControlLayout {
   readonly failureLength: number;
   /** completed + thread: the last epoch this thread is done with. */
   readonly completed: number;
-  /** claimed + i: units of the i-th kernel of a phase that its threads have claimed beyond their first shares; every barrier clears them. */
+  /** For each share of each kernel of a phase, how many threads came for its last units; every barrier clears them. */
   readonly claimed: number;
   readonly claims: number;
   /** First byte that buffers may use. */
@@ -43,7 +43,7 @@ export const controlLayout: ControlLayout = {
   barrierSleepers: 192,
   failure: 224, failureLength: 225,
   completed: 512,
-  claimed: 640, claims: 16,
+  claimed: 640, claims: 256,
   end: 4096,
   idleSpinMilliseconds: 1,
   barrierSpins: 32_768,

@@ -1,5 +1,5 @@
 // A program as one WebAssembly module: run(table, thread, threads) executes all kernels, with barriers between phases.
-// Each thread takes its fixed share of every kernel's units; what is too small to share runs on one thread, without a barrier.
+// Threads share a kernel's units the same way in every run; what is too small to share runs on one thread, without a barrier.
 import type { IrFunction, LoweredKernel } from "../../kernels/ir.ts";
 import { Code, type MemoryImport, ModuleAssembler, type TablePlace } from "./assemble.ts";
 import { controlLayout as control } from "./control.ts";
@@ -9,11 +9,9 @@ import { printFunctions, type WasmFeatures } from "./print.ts";
 const splitKernel = 2_000;
 /** Phases cheaper than this do not pay for their barrier and for moving cache lines between cores. */
 const splitPhase = 5_000;
-/** Part of a kernel's units that threads take first, each the same number; the rest they claim as they get to it, for cores are not equally fast. */
-const firstShares = 3 / 4;
-/** Calls a thread makes for the rest. */
-const claimsPerThread = 4;
-/** Part of a thread's work that these calls' set-up may cost. */
+/** Of so many units of its share a thread leaves the last to whoever comes for it first, for cores are not equally fast. */
+const unitsPerClaimed = 4;
+/** Part of a thread's work that the set-up of the call for these may cost. */
 const claimOverhead = 0.05;
 /** Nanoseconds of shared work that pay for one more thread. */
 const workPerThread = 20_000;
@@ -61,15 +59,15 @@ export function buildModule(
   if (worth === 1) {
     for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
   } else {
-    const claiming = plan.map((phase) => (phase.shared ? phase.kernels.filter((kernel) => isSplit(kernel) && paysToClaim(kernel, worth)).slice(0, control.claims) : []));
-    const barrier = addBarrier(module, Math.max(...claiming.map((kernels) => kernels.length)));
+    const claiming = plan.map((phase) => (phase.shared ? phase.kernels.filter((kernel) => paysToClaim(kernel, worth)).slice(0, Math.floor(control.claims / worth)) : []));
+    const barrier = addBarrier(module, worth * Math.max(...claiming.map((kernels) => kernels.length)));
     plan.forEach((phase, index) => {
       const previous = plan[index - 1];
       if (previous !== undefined && (previous.shared || phase.shared)) run.barrier(barrier);
       if (phase.shared) {
         phase.kernels.forEach((kernel, position) => {
           const claim = claiming[index]!.indexOf(kernel);
-          if (claim >= 0) run.claim(kernel, claim);
+          if (claim >= 0) run.claim(kernel, control.claimed + claim * worth);
           else if (isSplit(kernel)) run.share(kernel);
           else run.onThread(kernel, position);
         });
@@ -97,20 +95,23 @@ function isSplit(kernel: LoweredKernel): boolean {
   return kernel.units > 1 && kernel.cost >= splitKernel;
 }
 
-function paysToClaim({ cost, setup }: LoweredKernel, threads: number): boolean {
-  return claimsPerThread * setup <= claimOverhead * (cost / threads);
+function paysToClaim(kernel: LoweredKernel, threads: number): boolean {
+  const { cost, setup, units } = kernel;
+  return isSplit(kernel) && units >= unitsPerClaimed * threads && setup <= claimOverhead * (cost / threads);
 }
 
+// Locals of `run`: its parameters, then what `#shareOfOwner` computes.
 const table = 0;
 const thread = 1;
 const threads = 2;
-const share = 3;
-const rest = 4;
-const start = 5;
+const owner = 3;
+const begin = 4;
+const middle = 5;
+const end = 6;
 
 /** Writes the body of `run`. */
 class RunWriter {
-  static readonly locals = ["i32", "i32", "i32"] as const;
+  static readonly locals = ["i32", "i32", "i32", "i32"] as const;
   readonly code: Code = new Code();
   readonly #placeOf: (entry: IrFunction) => TablePlace;
   readonly #scratchEntry: number | undefined;
@@ -132,44 +133,49 @@ class RunWriter {
     this.code.op("end");
   }
 
-  /** Units [share·thread + min(thread, rest), …): the first `rest` threads take one more. */
+  /** The units of this thread's share. */
   share(kernel: LoweredKernel): void {
     const { code } = this;
-    code.i32Const(kernel.units).localGet(threads).op("i32.div_u").localSet(share);
-    code.i32Const(kernel.units).localGet(threads).op("i32.rem_u").localSet(rest);
-    code.localGet(share).localGet(thread).op("i32.mul");
-    code.localGet(thread).localGet(rest).localGet(thread).localGet(rest).op("i32.lt_u").op("select").op("i32.add").localSet(start);
-    this.#call(kernel, () => {
-      code.localGet(start);
-      code.localGet(start).localGet(share).op("i32.add").localGet(thread).localGet(rest).op("i32.lt_u").op("i32.add");
-    });
+    code.localGet(thread).localSet(owner);
+    this.#shareOfOwner(kernel);
+    this.#call(kernel, () => code.localGet(begin).localGet(end));
   }
 
-  /** The first shares, then pieces of the rest in the order threads come for them. */
-  claim(kernel: LoweredKernel, index: number): void {
+  /**
+   * The first units of this thread's share, then the last ones of every share that no one has taken yet, its own first.
+   * So a thread meets the same units in every step, and what they read and write is in its core's cache.
+   * The word `claimed` + t counts who came for the last units of thread t's share.
+   */
+  claim(kernel: LoweredKernel, claimed: number): void {
     const { code } = this;
-    const { units } = kernel;
-    const pieceLength = rest;
-    code.i32Const(units).i32Const(Math.floor(units * firstShares)).localGet(threads).op("i32.div_u").localGet(threads).i32Const(1).op("i32.eq").op("select").localSet(share);
-    this.#call(kernel, () => {
-      code.localGet(share).localGet(thread).op("i32.mul");
-      code.localGet(share).localGet(thread).i32Const(1).op("i32.add").op("i32.mul");
-    });
-    code.localGet(threads).i32Const(1).op("i32.gt_u").if();
-    const pieces = (): Code => code.localGet(threads).i32Const(claimsPerThread).op("i32.mul");
-    code.i32Const(units - 1).localGet(share).localGet(threads).op("i32.mul").op("i32.sub");
-    pieces().op("i32.add");
-    pieces().op("i32.div_u").localSet(pieceLength);
-    code.block().loop();
-    code.localGet(share).localGet(threads).op("i32.mul");
-    code.i32Const(4 * (control.claimed + index)).localGet(pieceLength).memory("i32.atomic.rmw.add").op("i32.add").localTee(start);
-    code.i32Const(units).op("i32.ge_u").branchIf(1);
-    this.#call(kernel, () => {
-      code.localGet(start);
-      code.localGet(start).localGet(pieceLength).op("i32.add").i32Const(units);
-      code.localGet(start).localGet(pieceLength).op("i32.add").i32Const(units).op("i32.lt_u").op("select");
-    });
-    code.branch(0).op("end").op("end").op("end");
+    code.localGet(threads).i32Const(1).op("i32.eq").if();
+    this.whole(kernel);
+    code.op("else");
+    code.localGet(thread).localSet(owner);
+    this.#shareOfOwner(kernel);
+    this.#call(kernel, () => code.localGet(begin).localGet(middle));
+    code.loop();
+    code.localGet(owner).i32Const(2).op("i32.shl").i32Const(1).memory("i32.atomic.rmw.add", 4 * claimed).op("i32.eqz").if();
+    this.#shareOfOwner(kernel);
+    this.#call(kernel, () => code.localGet(middle).localGet(end));
+    code.op("end");
+    code.localGet(owner).i32Const(1).op("i32.add").localGet(threads).op("i32.rem_u").localTee(owner);
+    code.localGet(thread).op("i32.ne").branchIf(0);
+    code.op("end").op("end");
+  }
+
+  /** Sets `begin` and `end` to the bounds of the owner's share of the units, and `middle` to the first of those that are claimed. */
+  #shareOfOwner({ units }: LoweredKernel): void {
+    const { code } = this;
+    // units·index / threads, without overflow.
+    const bound = (index: () => Code): Code => {
+      index().i32Const(units).localGet(threads).op("i32.div_u").op("i32.mul");
+      index().i32Const(units).localGet(threads).op("i32.rem_u").op("i32.mul").localGet(threads).op("i32.div_u");
+      return code.op("i32.add");
+    };
+    bound(() => code.localGet(owner)).localSet(begin);
+    bound(() => code.localGet(owner).i32Const(1).op("i32.add")).localSet(end);
+    code.localGet(end).localGet(end).localGet(begin).op("i32.sub").i32Const(unitsPerClaimed).op("i32.div_u").op("i32.sub").localSet(middle);
   }
 
   barrier(barrier: TablePlace): void {
@@ -187,7 +193,7 @@ class RunWriter {
 }
 
 /**
- * barrier(threads): the last to arrive clears the first `claims` words of control.claimed and opens the next generation, the others spin on it, then sleep.
+ * barrier(threads): the last to arrive clears at least the first `claims` words of control.claimed and opens the next generation, the others spin on it, then sleep.
  * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
  */
 function addBarrier(module: ModuleAssembler, claims: number): TablePlace {
@@ -205,7 +211,7 @@ function addBarrier(module: ModuleAssembler, claims: number): TablePlace {
   trapIfBroken();
   code.i32Const(4 * control.arrived).i32Const(1).memory("i32.atomic.rmw.add").i32Const(1).op("i32.add").localGet(parties).op("i32.eq").if();
   code.i32Const(4 * control.arrived).i32Const(0).memory("i32.atomic.store");
-  for (let claim = 0; claim < claims; claim++) code.i32Const(4 * (control.claimed + claim)).i32Const(0).memory("i32.atomic.store");
+  for (let claim = 0; claim < claims; claim += 4) code.i32Const(4 * (control.claimed + claim)).v128Const(new Uint8Array(16)).memory("v128.store");
   code.i32Const(4 * control.generation).localGet(generation).i32Const(1).op("i32.add").i32Const(0x7fffffff).op("i32.and").memory("i32.atomic.store");
   code.i32Const(4 * control.barrierSleepers).memory("i32.atomic.load").if();
   code.i32Const(4 * control.generation).i32Const(-1).memory("memory.atomic.notify").op("drop");
