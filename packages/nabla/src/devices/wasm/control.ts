@@ -21,9 +21,8 @@ export interface ControlLayout {
   readonly failureLength: number;
   /** completed + thread: the last epoch this thread is done with. */
   readonly completed: number;
-  /** For each share of each kernel of a phase, how many threads came for its last units; every barrier clears them. */
+  /** claimed + thread: how many came for the last units of this thread's share of a kernel; the barrier after that clears them. */
   readonly claimed: number;
-  readonly claims: number;
   /** First byte that buffers may use. */
   readonly end: number;
   /** How long an idle thread spins before it sleeps: it must outlast the gap between two steps of a training loop. */
@@ -43,7 +42,7 @@ export const controlLayout: ControlLayout = {
   barrierSleepers: 192,
   failure: 224, failureLength: 225,
   completed: 512,
-  claimed: 640, claims: 256,
+  claimed: 640,
   end: 4096,
   idleSpinMilliseconds: 1,
   barrierSpins: 32_768,

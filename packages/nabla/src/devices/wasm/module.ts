@@ -59,34 +59,33 @@ export function buildModule(
   if (worth === 1) {
     for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
   } else {
-    const claiming = plan.map((phase) => (phase.shared ? phase.kernels.filter((kernel) => paysToClaim(kernel, worth)).slice(0, Math.floor(control.claims / worth)) : []));
-    const barrier = addBarrier(module, worth * Math.max(...claiming.map((kernels) => kernels.length)));
+    const barrier = addBarrier(module, 0);
+    const clearing = plan.some((phase) => claims(phase, worth)) ? addBarrier(module, worth) : barrier;
     plan.forEach((phase, index) => {
-      const previous = plan[index - 1];
-      if (previous !== undefined && (previous.shared || phase.shared)) run.barrier(barrier);
       if (phase.shared) {
         phase.kernels.forEach((kernel, position) => {
-          const claim = claiming[index]!.indexOf(kernel);
-          if (claim >= 0) run.claim(kernel, control.claimed + claim * worth);
+          if (claims(phase, worth) && kernel === phase.kernels.at(-1)) run.claim(kernel);
           else if (isSplit(kernel)) run.share(kernel);
           else run.onThread(kernel, position);
         });
       } else for (const kernel of phase.kernels) run.onThread(kernel, 0);
+      const next = plan[index + 1];
+      if (next === undefined || next.shared || phase.shared) run.barrier(claims(phase, worth) ? clearing : barrier);
     });
-    run.barrier(barrier);
   }
   module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: RunWriter.locals, code: run.code }));
   return { bytes: module.finish(), threads: worth, wakes: sharedWork >= workWorthWaking, scratchBytes };
 }
 
 interface PlannedPhase {
+  /** The dearest last: its last units make up for what threads lag behind in all of the phase. */
   readonly kernels: readonly LoweredKernel[];
   readonly cost: number;
   readonly shared: boolean;
 }
 
 function planPhase(kernels: readonly LoweredKernel[]): PlannedPhase {
-  const busy = kernels.filter((kernel) => kernel.units > 0);
+  const busy = kernels.filter((kernel) => kernel.units > 0).sort((a, b) => a.cost - b.cost);
   const cost = busy.reduce((total, kernel) => total + kernel.cost, 0);
   return { kernels: busy, cost, shared: cost >= splitPhase && (busy.length > 1 || busy.some(isSplit)) };
 }
@@ -95,9 +94,10 @@ function isSplit(kernel: LoweredKernel): boolean {
   return kernel.units > 1 && kernel.cost >= splitKernel;
 }
 
-function paysToClaim(kernel: LoweredKernel, threads: number): boolean {
-  const { cost, setup, units } = kernel;
-  return isSplit(kernel) && units >= unitsPerClaimed * threads && setup <= claimOverhead * (cost / threads);
+/** Whether threads claim the last units of the phase's last kernel. */
+function claims({ kernels, shared }: PlannedPhase, threads: number): boolean {
+  const last = kernels.at(-1);
+  return shared && last !== undefined && isSplit(last) && last.units >= unitsPerClaimed * threads && last.setup <= claimOverhead * (last.cost / threads);
 }
 
 // Locals of `run`: its parameters, then what `#shareOfOwner` computes.
@@ -144,9 +144,8 @@ class RunWriter {
   /**
    * The first units of this thread's share, then the last ones of every share that no one has taken yet, its own first.
    * So a thread meets the same units in every step, and what they read and write is in its core's cache.
-   * The word `claimed` + t counts who came for the last units of thread t's share.
    */
-  claim(kernel: LoweredKernel, claimed: number): void {
+  claim(kernel: LoweredKernel): void {
     const { code } = this;
     code.localGet(threads).i32Const(1).op("i32.eq").if();
     this.whole(kernel);
@@ -155,7 +154,7 @@ class RunWriter {
     this.#shareOfOwner(kernel);
     this.#call(kernel, () => code.localGet(begin).localGet(middle));
     code.loop();
-    code.localGet(owner).i32Const(2).op("i32.shl").i32Const(1).memory("i32.atomic.rmw.add", 4 * claimed).op("i32.eqz").if();
+    code.localGet(owner).i32Const(2).op("i32.shl").i32Const(1).memory("i32.atomic.rmw.add", 4 * control.claimed).op("i32.eqz").if();
     this.#shareOfOwner(kernel);
     this.#call(kernel, () => code.localGet(middle).localGet(end));
     code.op("end");
@@ -193,10 +192,10 @@ class RunWriter {
 }
 
 /**
- * barrier(threads): the last to arrive clears at least the first `claims` words of control.claimed and opens the next generation, the others spin on it, then sleep.
+ * barrier(threads): the last to arrive clears the words of `claimants` threads (and up to three more) and opens the next generation, the others spin on it, then sleep.
  * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
  */
-function addBarrier(module: ModuleAssembler, claims: number): TablePlace {
+function addBarrier(module: ModuleAssembler, claimants: number): TablePlace {
   const parties = 0;
   const generation = 1;
   const left = 2;
@@ -211,7 +210,7 @@ function addBarrier(module: ModuleAssembler, claims: number): TablePlace {
   trapIfBroken();
   code.i32Const(4 * control.arrived).i32Const(1).memory("i32.atomic.rmw.add").i32Const(1).op("i32.add").localGet(parties).op("i32.eq").if();
   code.i32Const(4 * control.arrived).i32Const(0).memory("i32.atomic.store");
-  for (let claim = 0; claim < claims; claim += 4) code.i32Const(4 * (control.claimed + claim)).v128Const(new Uint8Array(16)).memory("v128.store");
+  for (let owner = 0; owner < claimants; owner += 4) code.i32Const(4 * (control.claimed + owner)).v128Const(new Uint8Array(16)).memory("v128.store");
   code.i32Const(4 * control.generation).localGet(generation).i32Const(1).op("i32.add").i32Const(0x7fffffff).op("i32.and").memory("i32.atomic.store");
   code.i32Const(4 * control.barrierSleepers).memory("i32.atomic.load").if();
   code.i32Const(4 * control.generation).i32Const(-1).memory("memory.atomic.notify").op("drop");
