@@ -57,6 +57,45 @@ const cases: Readonly<Record<string, Case>> = {
       return theta * (1 - 0.05 * 0.1) - (0.05 * (memory["m"] / (1 - 0.9 ** t))) / (Math.sqrt(memory["s"] / (1 - 0.999 ** t)) + 1e-8);
     },
   },
+  adagrad: {
+    exported: "adagrad",
+    make: () => optim.adagrad({ learningRate: 0.5, weightDecay: 0.001 }),
+    formula(gradient, theta, memory) {
+      const g = gradient + 0.001 * theta;
+      memory["G"] = (memory["G"] ?? 0) + g * g;
+      return theta - (0.5 * g) / (Math.sqrt(memory["G"]) + 1e-10);
+    },
+  },
+  adadelta: {
+    exported: "adadelta",
+    make: () => optim.adadelta({ decay: 0.8, epsilon: 0.01, weightDecay: 0.001 }),
+    formula(gradient, theta, memory) {
+      const g = gradient + 0.001 * theta;
+      memory["s"] = 0.8 * (memory["s"] ?? 0) + 0.2 * g * g;
+      const delta = (g * Math.sqrt((memory["d"] ?? 0) + 0.01)) / Math.sqrt(memory["s"] + 0.01);
+      memory["d"] = 0.8 * (memory["d"] ?? 0) + 0.2 * delta * delta;
+      return theta - delta;
+    },
+  },
+  rmsprop: {
+    exported: "rmsprop",
+    make: () => optim.rmsprop({ learningRate: 0.05, decay: 0.9, weightDecay: 0.001 }),
+    formula(gradient, theta, memory) {
+      const g = gradient + 0.001 * theta;
+      memory["s"] = 0.9 * (memory["s"] ?? 0) + 0.1 * g * g;
+      return theta - (0.05 * g) / (Math.sqrt(memory["s"]) + 1e-8);
+    },
+  },
+  "rmsprop, centred, with momentum": {
+    exported: "rmsprop",
+    make: () => optim.rmsprop({ learningRate: 0.01, momentum: 0.8, centered: true, epsilon: 1e-3 }),
+    formula(g, theta, memory) {
+      memory["s"] = 0.99 * (memory["s"] ?? 0) + 0.01 * g * g;
+      memory["m"] = 0.99 * (memory["m"] ?? 0) + 0.01 * g;
+      memory["v"] = 0.8 * (memory["v"] ?? 0) + g / (Math.sqrt(memory["s"] - memory["m"] ** 2) + 1e-3);
+      return theta - 0.01 * memory["v"];
+    },
+  },
   "sgd clipped by value": {
     exported: "clipByValue",
     make: () => optim.clipByValue(optim.sgd({ learningRate: 0.1 }), 0.5),
@@ -224,6 +263,9 @@ describe("options", () => {
     expect(() => optim.sgd({ learningRate: 0.1, momentum: 1 })).toThrow(/sgd: momentum is 1/);
     expect(() => optim.adam({ beta2: 1 })).toThrow(ValueError);
     expect(() => optim.adam({ epsilon: 0 })).toThrow(ValueError);
+    expect(() => optim.adadelta({ decay: 1 })).toThrow(/adadelta: decay is 1/);
+    expect(() => optim.adagrad({ epsilon: -1 })).toThrow(/adagrad: epsilon is -1/);
+    expect(() => (optim.rmsprop().hyper.momentum = 0.9)).toThrow(/make the optimizer with a momentum/);
     const plain = optim.sgd({ learningRate: 0.1 });
     expect(() => (plain.hyper.momentum = 0.9)).toThrow(/make the optimizer with a momentum/);
   });

@@ -51,6 +51,9 @@ export const fraction: Domain = { accepts: (value) => value >= 0 && value < 1, d
 /** > 0. */
 export const positive: Domain = { accepts: (value) => value > 0 && value < Infinity, description: "a finite positive number" };
 
+/** 0: an optimizer that keeps no velocity cannot gain momentum later. */
+export const withoutMomentum: Domain = { accepts: (value) => value === 0, description: "0, or make the optimizer with a momentum" };
+
 /** Mutable hyper-parameters that throw {@link ValueError} on a value outside their domain; a schedule stays what it is. */
 export function hyperParameters<Name extends string>(optimizer: string, initial: Readonly<Record<Name, readonly [value: HyperParameter, domain: Domain]>>): Record<Name, HyperParameter> {
   const values = {} as Record<Name, HyperParameter>;

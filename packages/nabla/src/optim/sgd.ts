@@ -3,7 +3,7 @@ import { requireRecord } from "../ops/arguments.ts";
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { decayed, type Domain, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer } from "./optimizer.ts";
+import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, withoutMomentum } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
 export interface SgdOptions {
@@ -49,6 +49,3 @@ export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "mo
     },
   };
 }
-
-/** An optimizer that keeps no velocity cannot gain momentum later. */
-const withoutMomentum: Domain = { accepts: (value) => value === 0, description: "0, or make the optimizer with a momentum" };

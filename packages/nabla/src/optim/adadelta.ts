@@ -1,0 +1,45 @@
+// AdaDelta: Zeiler, "ADADELTA: an adaptive learning rate method" (arXiv 1212.5701, 2012), algorithm 1; the factor η is PyTorch's.
+import { requireRecord } from "../ops/arguments.ts";
+import { zerosLike } from "../tensor/creation.ts";
+import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
+
+/** Options of {@link adadelta}. */
+export interface AdadeltaOptions {
+  /** Factor of the step. Default 1, as in the paper. */
+  readonly learningRate?: HyperParameter;
+  /** Decay ρ of both running means. Default 0.9. */
+  readonly decay?: number;
+  /** Added under both roots: the square of the first steps' size. Default 1e-6. */
+  readonly epsilon?: number;
+  /** L2 regularisation: adds weightDecay·θ to the gradient. Default 0. */
+  readonly weightDecay?: HyperParameter;
+}
+
+/**
+ * Δ = g √(E[Δ²] + ε) / √(E[g²] + ε), θ ← θ − ηΔ: a step has the size of those before it, whatever the scale of the gradient.
+ *
+ * @example
+ * const optimizer = adadelta();
+ */
+export function adadelta(options: AdadeltaOptions = {}): Optimizer<"square" | "change", "learningRate" | "decay" | "epsilon" | "weightDecay"> {
+  requireRecord("adadelta", options, "adadelta({ decay: 0.9 })");
+  const { learningRate = 1, decay = 0.9, epsilon = 1e-6, weightDecay = 0 } = options;
+  return {
+    name: "adadelta",
+    hyper: hyperParameters("adadelta", {
+      learningRate: [learningRate, notNegative],
+      decay: [decay, fraction],
+      epsilon: [epsilon, positive],
+      weightDecay: [weightDecay, notNegative],
+    }),
+    init: (parameter) => ({ square: zerosLike(parameter), change: zerosLike(parameter) }),
+    update(gradient, parameter, state, { learningRate: rate, decay: rho, epsilon: small, weightDecay: shrink }) {
+      const g = gradient.add(parameter.mul(shrink));
+      const newShare = rho.neg().add(1);
+      const square = decayed(state.square, rho, g.square().mul(newShare));
+      const delta = g.mul(state.change.add(small).sqrt()).div(square.add(small).sqrt());
+      const change = decayed(state.change, rho, delta.square().mul(newShare));
+      return { parameter: parameter.sub(delta.mul(rate)), state: { square, change } };
+    },
+  };
+}
