@@ -28,6 +28,14 @@ interface Trajectories {
   /** Weight and bias of each dense layer in turn. */
   readonly initial: Numbers[];
   readonly cases: readonly { readonly name: string; readonly losses: number[]; readonly weights: Numbers[] }[];
+  readonly normalised: {
+    readonly initial: Numbers[];
+    readonly losses: number[];
+    readonly weights: Numbers[];
+    readonly mean: number[];
+    readonly variance: number[];
+    readonly outputs: number[][];
+  };
 }
 
 const read = (name: string): unknown => JSON.parse(readFileSync(join(import.meta.dirname, name), "utf8"));
@@ -61,6 +69,7 @@ const implementations: readonly (readonly [string, (inputs: Inputs, labels: Tens
   ["dense on a stack, relu", ({ x, weight, bias }) => x!.matmul(weight!).add(bias!).relu()],
   ["dense, sigmoid, dense, tanh", ({ x, a, b }) => x!.matmul(a!).sigmoid().matmul(b!).tanh()],
   ["dense", ({ x, weight, bias }) => x!.matmul(weight!).add(bias!)],
+  ["localResponseNorm", ({ x }) => nn.localResponseNorm({ alpha: 0.02 }).forward(x!)],
   ["amax", ({ x }) => x!.max(-1)],
   ["maximum", ({ x, y }) => x!.maximum(y!)],
   ["pow", ({ x, y }) => x!.pow(y!)],
@@ -115,6 +124,25 @@ onEveryDevice("50 training steps", () => {
     for (let index = 0; index < losses.length; index++) found.push((await train(batch)).loss.item());
     expectClose(tensor(found), losses);
     variables.forEach((variable, index) => expectClose(variable, weights[index]!));
+  });
+});
+
+onEveryDevice("batch normalisation", () => {
+  test("50 training steps, the running statistics, and evaluation by them", async () => {
+    const { initial, losses, weights, mean, variance, outputs } = trajectories.normalised;
+    const norm = nn.batchNorm(17);
+    const model = nn.sequential(nn.dense(6, 17), norm, nn.relu(), nn.dense(17, 4));
+    const variables = Object.values(model.parameters());
+    variables.forEach((variable, index) => variable.assign(tensor(initial[index]!)));
+    const train = step(model, optimizers["momentum"]!(), (network, { x, labels }: { x: Tensor; labels: Tensor }) => nn.crossEntropy(network.forward(x), labels));
+    const x = tensor(trajectories.x);
+    const found: number[] = [];
+    for (let index = 0; index < losses.length; index++) found.push((await train({ x, labels: tensor(trajectories.labels, { dtype: "int32" }) })).loss.item());
+    expectClose(tensor(found), losses);
+    variables.forEach((variable, index) => expectClose(variable, weights[index]!));
+    expectClose(norm.runningMean, mean);
+    expectClose(norm.runningVariance, variance);
+    expectClose(model.eval().forward(x), outputs);
   });
 });
 

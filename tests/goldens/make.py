@@ -1,7 +1,8 @@
 """Writes the goldens of this folder with PyTorch (1.13 or later), in float32 on one thread:  python3 tests/goldens/make.py
 
 functions.json     values and gradients of softmax, log-sum-exp, cross-entropy and dense layers
-trajectories.json  50 training steps of a small network with each optimizer, schedule and clip: every loss, and the weights at the end
+trajectories.json  50 training steps of a small network with each optimizer, schedule and clip: every loss, and the weights at the end;
+                   and of one with batch normalisation: also its statistics, and its outputs in evaluation
 schedules.json     the learning rate of 60 steps under each schedule
 Weights are stored as nabla holds them: [inputs, outputs].
 """
@@ -71,6 +72,11 @@ def functions():
     cases.append(gradient_case(
         "dense, sigmoid, dense, tanh", {"x": torch.randn(4, 3), "a": torch.randn(3, 6), "b": torch.randn(6, 2)},
         lambda x, a, b: torch.tanh(torch.sigmoid(x @ a) @ b),
+    ))
+    # PyTorch divides alpha by the size, and has the channels second.
+    cases.append(gradient_case(
+        "localResponseNorm", {"x": 3 * torch.randn(2, 3, 9)},
+        lambda x: F.local_response_norm(x.movedim(-1, 1), 5, alpha=5 * 0.02, beta=0.75, k=2.0).movedim(1, -1),
     ))
     cases.append(gradient_case("amax with ties", {"x": torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0], [5.0, 1.0, 0.0]])}, lambda x: torch.amax(x, -1)))
     cases.append(gradient_case("maximum with ties", {"x": torch.tensor([1.0, 2.0, 3.0]), "y": torch.tensor([2.0, 2.0, 2.0])}, lambda x, y: torch.maximum(x, y)))
@@ -162,7 +168,28 @@ def trajectories():
                 schedule.step()
             losses.append(numbers(loss.detach()))
         cases.append({"name": name, "losses": losses, "weights": weights_of(model)})
-    return {"torch": torch.__version__, "x": numbers(x), "labels": labels.tolist(), "initial": weights_of(initial), "cases": cases}
+    return {
+        "torch": torch.__version__, "x": numbers(x), "labels": labels.tolist(), "initial": weights_of(initial), "cases": cases,
+        "normalised": normalised(x, labels),
+    }
+
+
+def normalised(x, labels):
+    model = nn.Sequential(nn.Linear(6, 17), nn.BatchNorm1d(17), nn.ReLU(), nn.Linear(17, 4))
+    initial = weights_of(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    losses = []
+    for _ in range(50):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(numbers(loss.detach()))
+    norm = model.eval()[1]
+    return {
+        "initial": initial, "losses": losses, "weights": weights_of(model),
+        "mean": numbers(norm.running_mean), "variance": numbers(norm.running_var), "outputs": numbers(model(x).detach()),
+    }
 
 
 write("functions.json", functions())

@@ -76,7 +76,6 @@ export abstract class Module {
   }
 }
 
-/** Walks variables and modules under `value`, through arrays and plain records, each object once. */
 /** Throws {@link ValueError} on what is no module. */
 export function requireModel(model: unknown): void {
   if (!(model instanceof Module)) {
@@ -84,6 +83,7 @@ export function requireModel(model: unknown): void {
   }
 }
 
+/** Walks variables and modules under `value`, through arrays and plain records, each object once. */
 function visit(value: unknown, path: string, seen: Set<object>, found: (path: string, value: Variable | Module) => void): void {
   if (typeof value !== "object" || value === null || seen.has(value)) return;
   if (value instanceof Variable || value instanceof Module) found(path, value);

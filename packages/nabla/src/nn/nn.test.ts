@@ -19,9 +19,11 @@ interface Case {
 }
 
 const cases: Readonly<Record<string, Case>> = {
+  batchNorm: { make: () => nn.batchNorm(3), input: [4, 2, 3], output: [4, 2, 3] },
   dense: { make: () => nn.dense(3, 5), input: [4, 3], output: [4, 5] },
   dropout: { make: () => nn.dropout(0.4), input: [6, 5], output: [6, 5] },
   flatten: { make: () => nn.flatten(), input: [2, 3, 4], output: [2, 12] },
+  localResponseNorm: { make: () => nn.localResponseNorm({ size: 3, alpha: 0.1 }), input: [2, 2, 4], output: [2, 2, 4] },
   relu: { make: () => nn.relu(), input: [7], output: [7] },
   sequential: { make: () => nn.sequential(nn.dense(3, 4), nn.tanh(), nn.dense(4, 2, { bias: false })), input: [5, 3], output: [5, 2] },
   sigmoid: { make: () => nn.sigmoid(), input: [7], output: [7] },
@@ -180,6 +182,34 @@ onEveryDevice("dropout", () => {
     const layer = nn.dropout(0.5, { key: key(2) });
     const [value, gradient] = valueAndGrad((x: Tensor) => layer.forward(x).sum())(ones([20]));
     expect(gradient.sum().item()).toBe(value.item());
+  });
+});
+
+onEveryDevice("batchNorm", () => {
+  test("gives each feature mean 0 and variance 1 in training, however far it lies", () => {
+    const x = normal(key(4), [64, 3, 5]).mul(tensor([1, 10, 0.1, 1, 1])).add(tensor([0, 100, -3, 1000, 0]));
+    const y = nn.batchNorm(5).forward(x);
+    expect(y.mean([0, 1]).abs().max().item()).toBeLessThan(1e-3);
+    expect(y.variance([0, 1]).sub(1).abs().max().item()).toBeLessThan(2e-3);
+  });
+
+  test("derivatives in training are those of central differences, and count the batch's statistics", () => {
+    const x = normal(key(5), [4, 2], { dtype: "float64" });
+    const weights = normal(key(6), [4, 2], { dtype: "float64" });
+    const loss = (value: Tensor): Tensor => nn.batchNorm(2).forward(value).mul(weights).sum();
+    checkDerivative((value) => loss(value).item(), x, grad(loss)(x));
+    expect(grad(loss)(x).sum(0).abs().max().item()).toBeLessThan(1e-6); // a shift of all changes nothing
+  });
+
+  test("a batch of one value a feature, other features and nonsense are refused", () => {
+    const layer = nn.batchNorm(3);
+    expect(() => layer.forward(ones([1, 3]))).toThrow(/batchNorm: a batch of shape \[1, 3\] has 1 value a feature.*eval\(\)/);
+    expect(layer.eval().forward(ones([1, 3])).shape).toEqual([1, 3]);
+    expect(() => layer.forward(ones([2, 4]))).toThrow(/^In BatchNorm: batchNorm\(3\): the input has shape \[2, 4\]/);
+    expect(() => nn.batchNorm(0)).toThrow(/features is 0/);
+    expect(() => nn.batchNorm(2, { momentum: 2 })).toThrow(/momentum is 2/);
+    expect(() => nn.batchNorm(2, 0.1 as never)).toThrow(ValueError);
+    for (const wrong of [{ size: 4 }, { size: 0 }, { k: 0 }, { beta: NaN }]) expect(() => nn.localResponseNorm(wrong)).toThrow(ValueError);
   });
 });
 

@@ -1,0 +1,45 @@
+// Local response normalisation across channels: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep
+// convolutional neural networks" (NIPS 2012), §3.3. Channels are the last axis.
+import { requireRecord } from "../ops/arguments.ts";
+import { ValueError } from "../ops/errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Activation } from "./activations.ts";
+
+/** Options of {@link localResponseNorm}; the defaults are the paper's. */
+export interface LocalResponseNormOptions {
+  /** Channels n of a neighbourhood, odd. Default 5. */
+  readonly size?: number;
+  /** Weight α of each square in the sum (PyTorch and Caffe divide theirs by n). Default 1e-4. */
+  readonly alpha?: number;
+  /** Exponent β. Default 0.75. */
+  readonly beta?: number;
+  /** Added to the sum. Default 2. */
+  readonly k?: number;
+}
+
+/**
+ * x / (k + α Σ x²)^β with the sum over the n channels around each, so that strong responses damp their neighbours: [..., channels] → the same.
+ *
+ * @example
+ * localResponseNorm({ size: 3, alpha: 1, beta: 1, k: 4 }).forward(tensor([0, 2, 0])).toArray(); // [0, 0.25, 0]
+ */
+export function localResponseNorm(options: LocalResponseNormOptions = {}): Activation {
+  requireRecord("localResponseNorm", options, "{ size: 5 }");
+  const { size = 5, alpha = 1e-4, beta = 0.75, k = 2 } = options;
+  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) throw new ValueError(`localResponseNorm: size is ${size}.`, "Pass an odd positive integer.");
+  for (const [name, value] of Object.entries({ alpha, beta })) {
+    if (!(value >= 0 && value < Infinity)) throw new ValueError(`localResponseNorm: ${name} is ${value}.`, "Pass a finite number that is not negative.");
+  }
+  if (!(k > 0 && k < Infinity)) throw new ValueError(`localResponseNorm: k is ${k}.`, "Pass a finite positive number.");
+  return new Activation("localResponseNorm", (x) => x.mul(neighbourhoodSums(x.square(), size).mul(alpha).add(k).pow(-beta)));
+}
+
+/** Sums over `size` neighbours along the last axis, fewer at its ends. */
+function neighbourhoodSums(x: Tensor, size: number): Tensor {
+  const channels = x.shape.at(-1) ?? 0;
+  const half = (size - 1) / 2;
+  const padded = x.pad(x.shape.map((_, axis): [number, number] => (axis === x.rank - 1 ? [half, half] : [0, 0])));
+  const all = x.shape.slice(0, -1).map(() => null);
+  const shifted = Array.from({ length: size }, (_, offset) => padded.slice(...all, [offset, offset + channels]));
+  return shifted.reduce((sum, next) => sum.add(next));
+}
