@@ -1,0 +1,80 @@
+// Scalers: features on one scale, so that none rules the gradient by its unit (LeCun et al., "Efficient BackProp", 1998, §4.3).
+// A scaler is a layer without anything to train: at the front of a model it is saved with it, and prediction scales as training did.
+import { requireRecord } from "../ops/arguments.ts";
+import { ValueError } from "../ops/errors.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { Module } from "../nn/module.ts";
+import { tensor } from "../tensor/creation.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Variable } from "../tensor/variable.ts";
+import { type Column, samplesOf } from "./column.ts";
+
+export class Scaler extends Module {
+  /** What is taken away and what is divided by, of the shape of a sample. */
+  readonly offset: Variable;
+  readonly scale: Variable;
+
+  constructor({ data, shape }: Column, offset: Float64Array, scale: Float64Array) {
+    super();
+    const variable = (values: Float64Array, name: string): Variable =>
+      new Variable(tensor(values, { shape, dtype: data instanceof Float64Array ? "float64" : "float32" }), { name, trainable: false });
+    this.offset = variable(offset, "offset");
+    this.scale = variable(scale, "scale");
+  }
+
+  /** (x − offset) / scale. */
+  forward(x: Tensor): Tensor {
+    return x.sub(this.offset).div(this.scale);
+  }
+
+  /** Undoes {@link forward}: y · scale + offset. */
+  inverse(y: Tensor): Tensor {
+    return y.mul(this.scale).add(this.offset);
+  }
+}
+
+/**
+ * A layer that gives each feature of the column mean 0 and deviation 1; a constant one becomes 0.
+ *
+ * Features are the positions within a sample; what is measured is `data`, before any transform. Computed in float64.
+ *
+ * @example
+ * const scaler = standardScaler({ data: new Float32Array([1, 10, 3, 30]), shape: [2] });
+ * scaler.forward(tensor([[1, 10], [3, 50]])).toArray(); // [[-1, -1], [1, 3]]
+ */
+export function standardScaler(column: Column): Scaler {
+  const { samples, size, data } = measured("standardScaler", column);
+  const mean = new Float64Array(size), square = new Float64Array(size);
+  data.forEach((value, i) => { mean[i % size]! += value / samples; });
+  data.forEach((value, i) => { square[i % size]! += (value - mean[i % size]!) ** 2 / samples; });
+  // What rounding of the mean leaves of a constant feature is no deviation.
+  const scale = square.map((value, f) => (value <= (samples * mean[f]! * Number.EPSILON) ** 2 ? 1 : Math.sqrt(value)));
+  return new Scaler(column, mean, scale);
+}
+
+/**
+ * A layer that maps the range of each feature of the column to [low, high] (default [0, 1]); a constant one becomes low.
+ *
+ * @example
+ * const scaler = minMaxScaler({ data: new Uint8Array([0, 3, 4]), shape: [] });
+ * scaler.forward(tensor([0, 3, 4])).toArray(); // [0, 0.75, 1]
+ */
+export function minMaxScaler(column: Column, options: { readonly low?: number; readonly high?: number } = {}): Scaler {
+  requireRecord("minMaxScaler", options, "{ low: -1, high: 1 }");
+  const { low = 0, high = 1 } = options;
+  if (!(low < high && high - low < Infinity)) throw new ValueError(`minMaxScaler: the range is [${low}, ${high}].`, "Pass a finite low below a finite high.");
+  const { size, data } = measured("minMaxScaler", column);
+  const least = new Float64Array(size).fill(Infinity), most = new Float64Array(size).fill(-Infinity);
+  data.forEach((value, i) => {
+    least[i % size] = Math.min(least[i % size]!, value);
+    most[i % size] = Math.max(most[i % size]!, value);
+  });
+  const scale = most.map((value, f) => (value === least[f] ? 1 : (value - least[f]!) / (high - low)));
+  return new Scaler(column, least.map((value, f) => value - low * scale[f]!), scale);
+}
+
+function measured(name: string, column: Column): { readonly samples: number; readonly size: number; readonly data: Column["data"] } {
+  const samples = samplesOf(name, column);
+  if (samples === 0) throw new ValueError(`${name}: the column has no samples.`, "Pass the training data.");
+  return { samples, size: sizeOf(column.shape), data: column.data };
+}
