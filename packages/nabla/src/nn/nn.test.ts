@@ -33,12 +33,13 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 const initialisers = { constant: nn.constant(0.5), gaussian: nn.gaussian(0.1), glorotNormal: nn.glorotNormal, glorotUniform: nn.glorotUniform, heNormal: nn.heNormal, heUniform: nn.heUniform, uniform: nn.uniform(0.1), zeros: nn.zeros };
+const regularisers = ["l1", "l2"];
 const losses = ["binaryCrossEntropy", "crossEntropy", "meanSquaredError", "requireLabels"];
 
 describe("layers", () => {
   test("every exported one is in the battery", () => {
     const functions = Object.keys(nn).filter((name) => !/^[A-Z]/.test(name));
-    expect(functions.sort()).toEqual([...Object.keys(cases), ...Object.keys(initialisers), ...losses].sort());
+    expect(functions.sort()).toEqual([...Object.keys(cases), ...Object.keys(initialisers), ...losses, ...regularisers].sort());
   });
 });
 
@@ -221,6 +222,28 @@ onEveryDevice("dense", () => {
     expect(layer.forward(tensor([[1, 1], [0, 2]])).toArray()).toEqual([[5.5, 7, 9], [8.5, 10, 12]]);
     expect(layer.forward(zeros([4, 5, 2])).shape).toEqual([4, 5, 3]);
     expect(() => nn.dense(0, 3)).toThrow(/dense: inputs is 0/);
+  });
+});
+
+onEveryDevice("regularisers", () => {
+  test("measure trainable weights alone, and their gradients are sign(w) and w", () => {
+    const model = nn.sequential(nn.dense(2, 3), nn.batchNorm(3), nn.dense(3, 1));
+    const [first, second] = [model.layers[0] as nn.Dense, model.layers[2] as nn.Dense];
+    first.weight.assign(tensor([[1, -2, 3], [0.5, 0, -4]]));
+    second.weight.assign(tensor([[-1], [2], [0]]));
+    second.bias!.assign(tensor([100]));
+    expect(nn.l1(model).item()).toBeCloseTo(13.5, 6);
+    expect(nn.l2(model).item()).toBeCloseTo((1 + 4 + 9 + 0.25 + 16 + 1 + 4) / 2, 6);
+    expect(grad(nn.l1)(model)["layers.2.weight"]!.toArray()).toEqual([[-1], [1], [0]]);
+    expect(grad(nn.l2)(model)["layers.0.weight"]!.toArray()).toEqual([[1, -2, 3], [0.5, 0, -4]]);
+    expect(grad(nn.l2)(model)["layers.2.bias"]!.toArray()).toEqual([0]);
+    second.weight.trainable = false;
+    expect(nn.l1(model).item()).toBeCloseTo(10.5, 6);
+  });
+
+  test("a model without weights is refused", () => {
+    expect(() => nn.l1(nn.relu())).toThrow("l1: Activation has no trainable parameter of two axes or more.");
+    expect(() => nn.l2(undefined as never)).toThrow("The model is undefined.");
   });
 });
 
