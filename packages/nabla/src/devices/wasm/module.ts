@@ -62,15 +62,16 @@ export function buildModule(
     const barrier = addBarrier(module, 0);
     const clearing = plan.some((phase) => claims(phase, worth)) ? addBarrier(module, worth) : barrier;
     plan.forEach((phase, index) => {
+      const claiming = claims(phase, worth);
       if (phase.shared) {
         phase.kernels.forEach((kernel, position) => {
-          if (claims(phase, worth) && kernel === phase.kernels.at(-1)) run.claim(kernel);
+          if (claiming && position === phase.kernels.length - 1) run.claim(kernel);
           else if (isSplit(kernel)) run.share(kernel);
           else run.onThread(kernel, position);
         });
       } else for (const kernel of phase.kernels) run.onThread(kernel, 0);
       const next = plan[index + 1];
-      if (next === undefined || next.shared || phase.shared) run.barrier(claims(phase, worth) ? clearing : barrier);
+      if (next === undefined || next.shared || phase.shared) run.barrier(claiming ? clearing : barrier);
     });
   }
   module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: RunWriter.locals, code: run.code }));
