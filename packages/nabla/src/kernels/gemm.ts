@@ -146,17 +146,15 @@ class Plan {
   }
 
   /**
-   * Threads that share the rows each pack all of B, and those that share the columns all of A. Rows, if they are fine enough and columns
-   * would not save much: then the rows of a batch that one layer leaves in a core's cache are those that the core reads for the next.
+   * Rows, if they are fine enough and columns would not save much: then the rows of a batch that one layer leaves in a core's cache are
+   * those that the core reads for the next.
    */
   private rowsAreBetterUnits(): boolean {
-    const { rows, panels, kernel, layoutA, layoutB } = this;
+    const { rows, panels } = this;
     const [fineRows, finePanels] = [rows.count >= finePieces, panels >= finePieces];
     if (fineRows !== finePanels) return fineRows;
     if (!fineRows) return rows.count > panels;
-    const repeatedB = layoutB === "packed" ? kernel.n : 0;
-    const repeatedA = layoutA === "packed" ? kernel.m : 0;
-    return packCost * (repeatedB - repeatedA) * kernel.k <= rowsAreWorth * this.cost;
+    return this.setupOf(true) - this.setupOf(false) <= rowsAreWorth * this.cost;
   }
 
   /** Tiles or panels that one product is cut into. */
@@ -205,10 +203,14 @@ class Plan {
   }
 
   /** Threads that share the rows each pack all of B, and those that share the columns all of A. */
-  get setup(): number {
+  private setupOf(splitRows: boolean): number {
     const { m, n, k } = this.kernel;
-    if (this.splitRows) return this.layoutB === "packed" ? packCost * n * k : 0;
+    if (splitRows) return this.layoutB === "packed" ? packCost * n * k : 0;
     return this.layoutA === "packed" ? packCost * m * k : 0;
+  }
+
+  get setup(): number {
+    return this.setupOf(this.splitRows);
   }
 
   get cost(): number {
