@@ -1,6 +1,6 @@
 // Batch normalisation: Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal
 // covariate shift" (ICML 2015), algorithms 1 and 2, in PyTorch's convention. Features are the last axis.
-import { requireRecord } from "../ops/arguments.ts";
+import { type Domain, positive, positiveInteger, requireNumber, requireRecord } from "../ops/arguments.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";
 import { formatShape, sizeOf } from "../ops/shape.ts";
 import { ones, zeros } from "../tensor/creation.ts";
@@ -15,6 +15,8 @@ export interface BatchNormOptions {
   /** Weight of a batch in the running statistics. Default 0.1. */
   readonly momentum?: number;
 }
+
+const share: Domain = { accepts: (value) => value >= 0 && value <= 1, description: "a number from 0 to 1" };
 
 export class BatchNorm extends Module {
   /** γ, [features]. */
@@ -31,9 +33,9 @@ export class BatchNorm extends Module {
     super();
     requireRecord("batchNorm", options, "{ momentum: 0.1 }");
     const { epsilon = 1e-5, momentum = 0.1 } = options;
-    if (!Number.isInteger(features) || features < 1) throw new ValueError(`batchNorm: features is ${features}.`, "Pass a positive integer.");
-    if (!(epsilon > 0 && epsilon < Infinity)) throw new ValueError(`batchNorm: epsilon is ${epsilon}.`, "Pass a finite positive number.");
-    if (!(momentum >= 0 && momentum <= 1)) throw new ValueError(`batchNorm: momentum is ${momentum}.`, "Pass a number from 0 to 1.");
+    requireNumber("batchNorm", "features", features, positiveInteger);
+    requireNumber("batchNorm", "epsilon", epsilon, positive);
+    requireNumber("batchNorm", "momentum", momentum, share);
     this.weight = new Variable(ones([features]), { name: "weight" });
     this.bias = new Variable(zeros([features]), { name: "bias" });
     this.runningMean = new Variable(zeros([features]), { trainable: false, name: "runningMean" });
@@ -57,7 +59,7 @@ export class BatchNorm extends Module {
     const count = sizeOf(x.shape.slice(0, -1));
     if (count < 2) throw new ValueError(`batchNorm: a batch of shape ${formatShape(x.shape)} has ${count} value a feature.`, "Train on two at least, or switch to evaluation with eval().");
     const mean = x.mean(axes);
-    const variance = x.sub(mean).square().mean(axes);
+    const variance = x.variance(axes);
     const follow = (running: Variable, value: Tensor): void =>
       running.assign(running.mul(1 - this.momentum).add(value.mul(this.momentum)).cast(running.dtype));
     follow(this.runningMean, mean);

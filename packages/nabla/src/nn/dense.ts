@@ -1,5 +1,6 @@
 // Dense: every output is a weighted sum of every input, plus a bias.
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { positiveInteger, requireNumber } from "../ops/arguments.ts";
+import { ShapeError } from "../ops/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { type KeyLike, nextKey } from "../random/key.ts";
 import { zeros } from "../tensor/creation.ts";
@@ -27,7 +28,7 @@ export class Dense extends Module {
   constructor(inputs: number, outputs: number, options: DenseOptions = {}) {
     super();
     for (const [name, size] of [["inputs", inputs], ["outputs", outputs]] as const) {
-      if (!Number.isInteger(size) || size < 1) throw new ValueError(`dense: ${name} is ${size}.`, "Pass a positive integer.");
+      requireNumber("dense", name, size, positiveInteger);
     }
     const { bias = true, init = glorotUniform, key = nextKey() } = options;
     this.weight = new Variable(init(key, [inputs, outputs]), { name: "weight" });

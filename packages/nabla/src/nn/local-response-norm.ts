@@ -1,7 +1,6 @@
 // Local response normalisation across channels: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep
 // convolutional neural networks" (NIPS 2012), §3.3. Channels are the last axis.
-import { requireRecord } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireRecord } from "../ops/arguments.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Activation } from "./activations.ts";
 
@@ -17,6 +16,8 @@ export interface LocalResponseNormOptions {
   readonly k?: number;
 }
 
+const odd: Domain = { accepts: (value) => positiveInteger.accepts(value) && value % 2 === 1, description: "an odd positive integer" };
+
 /**
  * x / (k + α Σ x²)^β with the sum over the n channels around each, so that strong responses damp their neighbours: [..., channels] → the same.
  *
@@ -26,11 +27,10 @@ export interface LocalResponseNormOptions {
 export function localResponseNorm(options: LocalResponseNormOptions = {}): Activation {
   requireRecord("localResponseNorm", options, "{ size: 5 }");
   const { size = 5, alpha = 1e-4, beta = 0.75, k = 2 } = options;
-  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) throw new ValueError(`localResponseNorm: size is ${size}.`, "Pass an odd positive integer.");
-  for (const [name, value] of Object.entries({ alpha, beta })) {
-    if (!(value >= 0 && value < Infinity)) throw new ValueError(`localResponseNorm: ${name} is ${value}.`, "Pass a finite number that is not negative.");
-  }
-  if (!(k > 0 && k < Infinity)) throw new ValueError(`localResponseNorm: k is ${k}.`, "Pass a finite positive number.");
+  requireNumber("localResponseNorm", "size", size, odd);
+  requireNumber("localResponseNorm", "alpha", alpha, notNegative);
+  requireNumber("localResponseNorm", "beta", beta, notNegative);
+  requireNumber("localResponseNorm", "k", k, positive);
   return new Activation("localResponseNorm", (x) => x.mul(neighbourhoodSums(x.square(), size).mul(alpha).add(k).pow(-beta)));
 }
 

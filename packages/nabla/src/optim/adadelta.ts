@@ -1,7 +1,7 @@
 // AdaDelta: Zeiler, "ADADELTA: an adaptive learning rate method" (arXiv 1212.5701, 2012), algorithm 1; the factor η is PyTorch's.
-import { requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
-import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
 
 /** Options of {@link adadelta}. */
 export interface AdadeltaOptions {
@@ -35,10 +35,9 @@ export function adadelta(options: AdadeltaOptions = {}): Optimizer<"square" | "c
     init: (parameter) => ({ square: zerosLike(parameter), change: zerosLike(parameter) }),
     update(gradient, parameter, state, { learningRate: rate, decay: rho, epsilon: small, weightDecay: shrink }) {
       const g = gradient.add(parameter.mul(shrink));
-      const newShare = rho.neg().add(1);
-      const square = decayed(state.square, rho, g.square().mul(newShare));
+      const square = runningMean(state.square, rho, g.square());
       const delta = g.mul(state.change.add(small).sqrt()).div(square.add(small).sqrt());
-      const change = decayed(state.change, rho, delta.square().mul(newShare));
+      const change = runningMean(state.change, rho, delta.square());
       return { parameter: parameter.sub(delta.mul(rate)), state: { square, change } };
     },
   };

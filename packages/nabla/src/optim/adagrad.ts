@@ -1,8 +1,8 @@
 // AdaGrad: Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization"
 // (JMLR 12, 2011), the diagonal form, in PyTorch's convention.
-import { requireRecord } from "../ops/arguments.ts";
+import { notNegative, positive, requireRecord } from "../ops/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
-import { type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer } from "./optimizer.ts";
 
 /** Options of {@link adagrad}. */
 export interface AdagradOptions {

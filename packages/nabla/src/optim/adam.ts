@@ -1,9 +1,9 @@
 // Adam: Kingma & Ba, "Adam: a method for stochastic optimization" (ICLR 2015), algorithm 1, in PyTorch's convention;
 // and AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019), algorithm 2.
-import { requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
 
 /** Options of {@link adam} and {@link adamW}. */
 export interface AdamOptions {
@@ -81,13 +81,11 @@ type Tensors<Name extends string> = Readonly<Record<Name, Tensor>>;
 
 /** The running means with gradient `g`; their weights are the running means of 1: exactly 1 − βᵗ, without a power that loses its digits in float32. */
 function moments(g: Tensor, state: Tensors<AdamState>, { beta1, beta2 }: Tensors<AdamHyper>): Record<AdamState, Tensor> {
-  const newShare1 = beta1.neg().add(1);
-  const newShare2 = beta2.neg().add(1);
   return {
-    mean: decayed(state.mean, beta1, g.mul(newShare1)),
-    square: decayed(state.square, beta2, g.square().mul(newShare2)),
-    meanWeight: state.meanWeight.mul(beta1).add(newShare1),
-    squareWeight: state.squareWeight.mul(beta2).add(newShare2),
+    mean: runningMean(state.mean, beta1, g),
+    square: runningMean(state.square, beta2, g.square()),
+    meanWeight: state.meanWeight.mul(beta1).add(beta1.neg().add(1)),
+    squareWeight: state.squareWeight.mul(beta2).add(beta2.neg().add(1)),
   };
 }
 

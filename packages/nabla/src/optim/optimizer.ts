@@ -1,6 +1,7 @@
 // The contract of an optimizer, after MLX: what it keeps for one parameter, and one update of it, in tensor operations.
 // Hyper-parameters arrive as scalar tensors: changing one recompiles nothing, and a derivative flows through an update.
 // A scheduled one is computed inside the step from the number of steps taken.
+import { type Domain, fraction, requireNumber } from "../ops/arguments.ts";
 import { describe, ValueError } from "../ops/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -36,23 +37,12 @@ export function requireOptimizer(optimizer: unknown): void {
   }
 }
 
-/** What a hyper-parameter may be. */
-export interface Domain {
-  readonly accepts: (value: number) => boolean;
-  readonly description: string;
+const withoutMomentum: Domain = { accepts: (value) => value === 0, description: "0, or make the optimizer with a momentum" };
+
+/** What a momentum may become: an optimizer that keeps no velocity cannot gain one later. */
+export function momentumDomain(initial: HyperParameter): Domain {
+  return initial === 0 ? withoutMomentum : fraction;
 }
-
-/** ≥ 0: learning rates, decays. */
-export const notNegative: Domain = { accepts: (value) => value >= 0 && value < Infinity, description: "a finite number that is not negative" };
-
-/** [0, 1): decay rates of running means. */
-export const fraction: Domain = { accepts: (value) => value >= 0 && value < 1, description: "a number from 0 up to but not 1" };
-
-/** > 0. */
-export const positive: Domain = { accepts: (value) => value > 0 && value < Infinity, description: "a finite positive number" };
-
-/** 0: an optimizer that keeps no velocity cannot gain momentum later. */
-export const withoutMomentum: Domain = { accepts: (value) => value === 0, description: "0, or make the optimizer with a momentum" };
 
 /** Mutable hyper-parameters that throw {@link ValueError} on a value outside their domain; a schedule stays what it is. */
 export function hyperParameters<Name extends string>(optimizer: string, initial: Readonly<Record<Name, readonly [value: HyperParameter, domain: Domain]>>): Record<Name, HyperParameter> {
@@ -64,7 +54,7 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
       if (typeof next === "function" || typeof value === "function") {
         throw new ValueError(`${optimizer}: a schedule of ${name} is given once.`, "Make the optimizer with the schedule, or with a number that you change.");
       }
-      if (typeof next !== "number" || !domain.accepts(next)) throw new ValueError(`${optimizer}: ${name} is ${next}.`, `Pass ${domain.description}.`);
+      requireNumber(optimizer, name, next, domain);
       value = next;
     };
     if (typeof first !== "function") set(first);
@@ -82,4 +72,9 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
 export function decayed(previous: Tensor, decay: Tensor, addend: Tensor): Tensor {
   const small = previous.dtype === "float64" ? 1e-280 : 1e-24;
   return previous.mul(decay).add(addend.add(small)).sub(small);
+}
+
+/** The running mean of `value`: decay·previous + (1 − decay)·value, {@link decayed}. */
+export function runningMean(previous: Tensor, decay: Tensor, value: Tensor): Tensor {
+  return decayed(previous, decay, value.mul(decay.neg().add(1)));
 }

@@ -1,9 +1,9 @@
 // RMSProp: Tieleman & Hinton, "Neural networks for machine learning", lecture 6.5 (2012); centred and with momentum after
 // Graves, "Generating sequences with recurrent neural networks" (arXiv 1308.0850, 2013), eq. 38–45, in PyTorch's convention.
-import { requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, positive, withoutMomentum } from "./optimizer.ts";
+import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer, runningMean } from "./optimizer.ts";
 
 /** Options of {@link rmsprop}. */
 export interface RmspropOptions {
@@ -36,7 +36,7 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer<string, "learni
       learningRate: [learningRate, notNegative],
       decay: [decay, fraction],
       epsilon: [epsilon, positive],
-      momentum: [momentum, momentum === 0 ? withoutMomentum : fraction],
+      momentum: [momentum, momentumDomain(momentum)],
       weightDecay: [weightDecay, notNegative],
     }),
     init(parameter): Record<string, Tensor> {
@@ -48,9 +48,8 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer<string, "learni
     },
     update(gradient, parameter, state, hyper) {
       const g = gradient.add(parameter.mul(hyper.weightDecay));
-      const newShare = hyper.decay.neg().add(1);
-      const square = decayed(state["square"]!, hyper.decay, g.square().mul(newShare));
-      const mean = state["mean"] && decayed(state["mean"], hyper.decay, g.mul(newShare));
+      const square = runningMean(state["square"]!, hyper.decay, g.square());
+      const mean = state["mean"] && runningMean(state["mean"], hyper.decay, g);
       // Rounding may leave less than nothing of a variance.
       const variance = mean === undefined ? square : square.sub(mean.square()).relu();
       const scaled = g.div(variance.sqrt().add(hyper.epsilon));

@@ -1,9 +1,9 @@
 // Stochastic gradient descent, with the momentum of Polyak (1964) or Nesterov (1983) in PyTorch's convention.
-import { requireRecord } from "../ops/arguments.ts";
+import { notNegative, requireRecord } from "../ops/arguments.ts";
 import { ValueError } from "../ops/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { decayed, fraction, type HyperParameter, hyperParameters, notNegative, type Optimizer, withoutMomentum } from "./optimizer.ts";
+import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer } from "./optimizer.ts";
 
 /** Options of {@link sgd}. */
 export interface SgdOptions {
@@ -33,7 +33,7 @@ export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "mo
     name: "sgd",
     hyper: hyperParameters("sgd", {
       learningRate: [learningRate, notNegative],
-      momentum: [momentum, momentum === 0 ? withoutMomentum : fraction],
+      momentum: [momentum, momentumDomain(momentum)],
       weightDecay: [weightDecay, notNegative],
     }),
     init(parameter): Record<string, Tensor> {
