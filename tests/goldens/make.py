@@ -145,6 +145,22 @@ def weights_of(model):
     return [numbers(p.detach().T if p.dim() == 2 else p.detach()) for p in model.parameters()]
 
 
+def train(model, x, labels, optimizer, schedule=None, clip=None):
+    """The losses of 50 steps."""
+    losses = []
+    for _ in range(50):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), labels)
+        loss.backward()
+        if clip is not None:
+            clip(model.parameters())
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()
+        losses.append(numbers(loss.detach()))
+    return losses
+
+
 def trajectories():
     torch.manual_seed(2)
     x = torch.randn(32, 6)
@@ -156,17 +172,7 @@ def trajectories():
         model.load_state_dict(initial.state_dict())
         optimizer = make(model.parameters())
         schedule = TRAINING_SCHEDULES[name](optimizer) if name in TRAINING_SCHEDULES else None
-        losses = []
-        for _ in range(50):
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), labels)
-            loss.backward()
-            if name in CLIPS:
-                CLIPS[name](model.parameters())
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            losses.append(numbers(loss.detach()))
+        losses = train(model, x, labels, optimizer, schedule, CLIPS.get(name))
         cases.append({"name": name, "losses": losses, "weights": weights_of(model)})
     return {
         "torch": torch.__version__, "x": numbers(x), "labels": labels.tolist(), "initial": weights_of(initial), "cases": cases,
@@ -177,14 +183,7 @@ def trajectories():
 def normalised(x, labels):
     model = nn.Sequential(nn.Linear(6, 17), nn.BatchNorm1d(17), nn.ReLU(), nn.Linear(17, 4))
     initial = weights_of(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    losses = []
-    for _ in range(50):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), labels)
-        loss.backward()
-        optimizer.step()
-        losses.append(numbers(loss.detach()))
+    losses = train(model, x, labels, OPTIMIZERS["momentum"](model.parameters()))
     norm = model.eval()[1]
     return {
         "initial": initial, "losses": losses, "weights": weights_of(model),
