@@ -2,6 +2,6 @@
 // `import { mnist } from "nabla/data"`.
 export type { Column } from "./column.ts";
 export { type Batch, Dataset, dataset } from "./dataset.ts";
-export { minMaxScaler, Scaler, standardScaler } from "./scaler.ts";
 export { Loader, type LoaderOptions } from "./loader.ts";
 export { type Digits, mnist, type MnistOptions, parseIdx } from "./mnist.ts";
+export { minMaxScaler, Scaler, standardScaler } from "./scaler.ts";

@@ -1,4 +1,4 @@
-// What scalers must give: scikit-learn's numbers, also at the edges, in the model and out of it.
+// What scalers must give: the mean, deviation or range that they promise, also of constant features, in the model and out of it.
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { ShapeError, ValueError } from "../ops/errors.ts";

@@ -7,7 +7,7 @@ import { Module } from "../nn/module.ts";
 import { tensor } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
-import { type Column, samplesOf } from "./column.ts";
+import { type Column, dtypeOf, samplesOf } from "./column.ts";
 
 export class Scaler extends Module {
   /** What is taken away and what is divided by, of the shape of a sample. */
@@ -17,7 +17,7 @@ export class Scaler extends Module {
   constructor({ data, shape }: Column, offset: Float64Array, scale: Float64Array) {
     super();
     const variable = (values: Float64Array, name: string): Variable =>
-      new Variable(tensor(values, { shape, dtype: data instanceof Float64Array ? "float64" : "float32" }), { name, trainable: false });
+      new Variable(tensor(values, { shape, dtype: dtypeOf(data) === "float64" ? "float64" : "float32" }), { name, trainable: false });
     this.offset = variable(offset, "offset");
     this.scale = variable(scale, "scale");
   }

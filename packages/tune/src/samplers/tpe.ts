@@ -201,13 +201,8 @@ function afforded({ good, bad }: GoodAndBad): number {
 }
 
 /** At most `most` of `points`, at random. */
-function someOf(points: Float64Array[], most: number, random: Random): Float64Array[] {
-  if (points.length <= most) return points;
-  for (let i = 0; i < most; i++) {
-    const j = i + random.integer(points.length - i);
-    [points[i], points[j]] = [points[j]!, points[i]!];
-  }
-  return points.slice(0, most);
+function someOf(points: readonly Float64Array[], most: number, random: Random): readonly Float64Array[] {
+  return points.length <= most ? points : Array.from(random.permutation(points.length).subarray(0, most), (i) => points[i]!);
 }
 
 /** Trials that a model can learn from. */
