@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 /** From the ground up: a room may import itself and those before it. */
 const rooms = [
-  "ops", "kernels", "devices", "compile", "tensor", "transform", "random",
+  "errors", "ops", "kernels", "loops", "devices", "compile", "tensor", "transform", "random",
   "nn", "optim", "metrics", "io", "data", "train", "models", "text",
 ];
 

@@ -1,9 +1,9 @@
 // What the runtime costs around the arithmetic: a run, a wake-up, a barrier, a copy. `node --conditions=nabla-source bench/engine/runtime.ts`
 // Programs here do almost nothing, so times are overhead. Medians of 21 rounds, in µs.
-import { type LoweredKernel } from "../../packages/nabla/src/kernels/ir.ts";
+import { type LoweredKernel } from "../../packages/nabla/src/loops/ir.ts";
 import { WasmDevice } from "../../packages/nabla/src/devices/wasm/device.ts";
 import { installHost } from "../../packages/nabla/src/devices/wasm/host.ts";
-import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla/src/kernels/build.ts";
+import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla/src/loops/build.ts";
 import { nodeHost } from "../../packages/nabla/src/node/host.ts";
 import type { DeviceBuffer, Executable } from "../../packages/nabla/src/devices/device.ts";
 

@@ -1,6 +1,6 @@
 // What the browser test runs in the page: a program on the engine in its worker, while the page counts its own ticks.
-import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla/src/kernels/build.ts";
-import type { LoweredKernel } from "../../packages/nabla/src/kernels/ir.ts";
+import { add, f32, FunctionBuilder, load, madd, mul } from "../../packages/nabla/src/loops/build.ts";
+import type { LoweredKernel } from "../../packages/nabla/src/loops/ir.ts";
 import { type DeviceReport, WasmDevice } from "../../packages/nabla/src/devices/wasm/device.ts";
 import { type Training, trainOnMadeUpDigits } from "./training.ts";
 import { tuneParabola } from "./tuning.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { interpret } from "../../packages/nabla/src/devices/reference/interpret.ts";
 import { node } from "../../packages/nabla/src/ops/build.ts";
 import { hostArray, isFloating } from "../../packages/nabla/src/ops/dtype.ts";
-import { NablaError } from "../../packages/nabla/src/ops/errors.ts";
+import { NablaError } from "../../packages/nabla/src/errors/errors.ts";
 import type { OpName } from "../../packages/nabla/src/ops/graph.ts";
 import { rules } from "../../packages/nabla/src/ops/registry.ts";
 import type { HostValue, Rule } from "../../packages/nabla/src/ops/rule.ts";

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compileProgram } from "../../packages/nabla/src/compile/index.ts";
-import { execute } from "../../packages/nabla/src/compile/execute.fixture.ts";
+import { execute } from "../../packages/nabla/src/kernels/execute.fixture.ts";
 import type { Device } from "../../packages/nabla/src/devices/device.ts";
 import { interpret, record, replay } from "../../packages/nabla/src/devices/reference/interpret.ts";
 import { hostArray, isFloating } from "../../packages/nabla/src/ops/dtype.ts";

@@ -1,11 +1,11 @@
 // Programs built by hand, one or more of every kernel class in phases: devices against plain evaluation element by element,
 // and the same bits whatever the number of threads.
 import { afterAll, describe, expect, test } from "vitest";
-import { execute } from "../../packages/nabla/src/compile/execute.fixture.ts";
+import { execute } from "../../packages/nabla/src/kernels/execute.fixture.ts";
 import type { Program, ProgramBuffer } from "../../packages/nabla/src/devices/device.ts";
 import { WasmDevice } from "../../packages/nabla/src/devices/wasm/device.ts";
 import type { Access, Instruction, Kernel, MatrixOperand } from "../../packages/nabla/src/kernels/kernel.ts";
-import { lowerKernel } from "../../packages/nabla/src/kernels/lower.ts";
+import { lowerKernel } from "../../packages/nabla/src/loops/lower.ts";
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../../packages/nabla/src/ops/dtype.ts";
 import { rowMajorStrides, sizeOf } from "../../packages/nabla/src/ops/shape.ts";
 

@@ -1,7 +1,7 @@
 // The public API of nabla. `import { nn, optim, train, tensor, grad } from "nabla"`.
 // On Node the entry is node/index.ts, which installs the platform first.
 import { type DeviceReport, WasmDevice } from "./devices/wasm/device.ts";
-import { ValueError } from "./ops/errors.ts";
+import { ValueError } from "./errors/errors.ts";
 import { defaultDevice, installDefaultDevice } from "./tensor/storage.ts";
 
 installDefaultDevice(() => new WasmDevice());
@@ -48,5 +48,5 @@ export type { Device } from "./devices/device.ts";
 export { type DeviceReport, WasmDevice, type WasmDeviceOptions } from "./devices/wasm/device.ts";
 export type { DType, TypedArray } from "./ops/dtype.ts";
 export type { Shape } from "./ops/shape.ts";
-export { DTypeError, FormatError, GradientError, LifetimeError, NablaError, ShapeError, ValueError } from "./ops/errors.ts";
+export { DTypeError, FormatError, GradientError, LifetimeError, NablaError, ShapeError, ValueError } from "./errors/errors.ts";
 export { DeviceError, PlatformError } from "./devices/errors.ts";

@@ -7,7 +7,7 @@ import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts"
 import { rules } from "../ops/registry.ts";
 import type { HostValue, Rule } from "../ops/rule.ts";
 import { sizeOf } from "../ops/shape.ts";
-import { execute } from "./execute.fixture.ts";
+import { execute } from "../kernels/execute.fixture.ts";
 import { compileProgram } from "./index.ts";
 
 /** Reference values of `outputs` for the given inputs. */

@@ -1,7 +1,7 @@
 // A column of a data set: samples of one shape in a typed array, and what a batch of them becomes on the device.
 // Any source is a set once it is columns.
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { tensor } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";

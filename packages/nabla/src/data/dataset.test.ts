@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { key } from "../random/index.ts";
 import { type Dataset, dataset } from "./dataset.ts";
 import { type LoaderOptions, release } from "./loader.ts";

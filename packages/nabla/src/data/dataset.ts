@@ -1,7 +1,7 @@
 // Data sets: named columns of equal length on the host, whatever they came from.
 // Values travel as they are stored (bytes as bytes); what they become is computed on the device.
-import { requireRecord } from "../ops/arguments.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { requireRecord } from "../errors/arguments.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Column, copyRows, samplesOf, transformed } from "./column.ts";

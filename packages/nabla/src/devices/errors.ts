@@ -1,6 +1,6 @@
 // What goes wrong on a device, as types: a lost worker, a refused allocation, a platform that is too old.
 // A run that failed leaves the device usable unless the message says otherwise.
-import { NablaError } from "../ops/errors.ts";
+import { NablaError } from "../errors/errors.ts";
 
 /** A program or one of the device's threads failed. */
 export class DeviceError extends NablaError {

@@ -1,6 +1,6 @@
 // Assigning what a file holds to variables: everything is checked before the first one changes.
 // Models and checkpoints are loaded with it.
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
 import { tensor } from "../tensor/creation.ts";
 import type { Variable } from "../tensor/variable.ts";

@@ -1,6 +1,6 @@
 // Files, as the library sees them: whole reads and atomic writes, given by the platform.
 // Node's are in node/files.ts; in a browser use encode and decode with bytes of your own.
-import { NablaError } from "../ops/errors.ts";
+import { NablaError } from "../errors/errors.ts";
 
 export interface Files {
   /** Throws {@link FileError} when there is no such file. */

@@ -1,7 +1,7 @@
 // io: saving and loading models and tensors.
 // `import { io } from "nabla"`.
 import type { Module } from "../nn/module.ts";
-import { describe, ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../errors/errors.ts";
 import { tensor } from "../tensor/creation.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { assignAll } from "./assign.ts";

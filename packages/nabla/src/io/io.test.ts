@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { dense, dropout, relu, sequential } from "../nn/index.ts";
 import type { Module } from "../nn/module.ts";
-import { DTypeError, FormatError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, FormatError, ShapeError, ValueError } from "../errors/errors.ts";
 import { ones, tensor } from "../tensor/creation.ts";
 import { decode, encode, FileError, load, metadata, save } from "./index.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type DType, hostArray } from "../ops/dtype.ts";
-import { FormatError } from "../ops/errors.ts";
+import { FormatError } from "../errors/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { type Archive, decodeSafetensors, encodeSafetensors, type HostTensor } from "./safetensors.ts";
 

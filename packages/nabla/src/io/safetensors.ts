@@ -1,7 +1,7 @@
 // safetensors: u64 header length, JSON header, raw little-endian data. Everything read is bounds-checked first.
 // Format: github.com/huggingface/safetensors, "Format" in its README.
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { describe, FormatError } from "../ops/errors.ts";
+import { describe, FormatError } from "../errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 
 /** A named array of a file. */

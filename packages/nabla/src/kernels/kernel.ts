@@ -1,5 +1,5 @@
 // What a kernel computes, free of how: strided accesses and a scalar body over an index domain.
-// `compile` builds these from the graph; the generators beside this file lower them to the loop IR.
+// `compile` builds these from the graph; the generators in `loops/` lower them to the loop IR.
 import type { DType } from "../ops/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
 

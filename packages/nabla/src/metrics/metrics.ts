@@ -1,6 +1,6 @@
 // Metrics: what to report of outputs and targets. They are tensor functions, so they run inside a compiled step.
 import { isFloating } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
 import { zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -1,7 +1,7 @@
 // Batch normalisation: Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal
 // covariate shift" (ICML 2015), algorithms 1 and 2, in PyTorch's convention. Features are the last axis.
-import { type Domain, positive, positiveInteger, requireNumber, requireRecord } from "../ops/arguments.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { type Domain, positive, positiveInteger, requireNumber, requireRecord } from "../errors/arguments.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, sizeOf } from "../ops/shape.ts";
 import { ones, zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";

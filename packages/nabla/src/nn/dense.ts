@@ -1,6 +1,6 @@
 // Dense: every output is a weighted sum of every input, plus a bias.
-import { positiveInteger, requireNumber } from "../ops/arguments.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { positiveInteger, requireNumber } from "../errors/arguments.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { type KeyLike, nextKey } from "../random/key.ts";
 import { zeros } from "../tensor/creation.ts";

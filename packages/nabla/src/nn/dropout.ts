@@ -1,6 +1,6 @@
 // Dropout: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (JMLR 2014),
 // in its inverted form: what is kept is scaled up in training, so evaluation does nothing.
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { advance, bernoulli } from "../random/distributions.ts";
 import { type Key, nextKey } from "../random/key.ts";
 import type { Tensor } from "../tensor/tensor.ts";

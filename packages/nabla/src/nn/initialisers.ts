@@ -1,6 +1,6 @@
 // Initialisers: how weights begin. Each is a function of a key and a shape.
 // Fans follow the layouts: dense [in, out]; a convolution's [...kernel, in, out] counts its kernel in both.
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { type Shape, sizeOf } from "../ops/shape.ts";
 import { normal, uniform as drawUniform } from "../random/distributions.ts";
 import type { KeyLike } from "../random/key.ts";

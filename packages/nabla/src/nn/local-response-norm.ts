@@ -1,6 +1,6 @@
 // Local response normalisation across channels: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep
 // convolutional neural networks" (NIPS 2012), §3.3. Channels are the last axis.
-import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireRecord } from "../ops/arguments.ts";
+import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireRecord } from "../errors/arguments.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Activation } from "./activations.ts";
 

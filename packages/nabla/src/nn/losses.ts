@@ -1,7 +1,7 @@
 // Losses: functions of outputs and targets, averaged over the batch to a scalar.
 // They take logits where that is the stable form: log-softmax and softplus never take the log of a rounded 0.
 import { isFloating } from "../ops/dtype.ts";
-import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 

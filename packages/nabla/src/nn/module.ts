@@ -1,6 +1,6 @@
 // Module: a layer or a model is a plain class; its fields, in order, are its tree.
 // Variables are state, modules nest, everything else (numbers, tensors, functions) is configuration.
-import { describe, NablaError, ValueError } from "../ops/errors.ts";
+import { describe, NablaError, ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 

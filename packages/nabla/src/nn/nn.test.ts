@@ -2,7 +2,7 @@
 // A new layer is added to `cases`; an exported one that is not there fails.
 import { describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { LifetimeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { Shape } from "../ops/shape.ts";
 import { key, normal, seed } from "../random/index.ts";
 import { arange, ones, tensor, zeros } from "../tensor/creation.ts";

@@ -1,6 +1,6 @@
 // Regularisers: terms of the loss that keep weights small. Biases and the scales of normalisation, which have one axis, are left alone.
 // An optimizer's weightDecay is L2 too, of all parameters and without a term to look at.
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Module, requireModel } from "./module.ts";
 

@@ -1,5 +1,5 @@
 // Sequential: layers one after another.
-import { describe, ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Layer, Module } from "./module.ts";
 

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { PlatformError } from "../devices/errors.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { checkVersion, nodeHost, threadCount } from "./host.ts";
 
 describe("Node platform", () => {

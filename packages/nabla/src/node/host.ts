@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { PlatformError } from "../devices/errors.ts";
 import type { Host, HostWorker, WorkerEvents } from "../devices/wasm/host.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 
 /** V8's flag that fuses pairs of 128-bit vectors into 256-bit ones. */
 const fuseFlag = "experimental-wasm-revectorize";

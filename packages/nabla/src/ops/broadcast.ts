@@ -1,7 +1,7 @@
 // Broadcast and its transpose, the sum: each is the other's derivative, so they share a file.
 // Below them what rules make of broadcasts: filled, restored and repeated values.
 import { requireEntries, requireShape } from "./check.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { errors, fold, reduceSample, reduction, samples, shifted } from "./fold.ts";
 import type { Aval, GraphNode } from "./graph.ts";
 import { constant } from "./leaf.ts";

@@ -1,7 +1,7 @@
 // What shape rules ask of operands: each check throws naming the primitive, what it saw, and the fix.
 // Strict: operands have equal shapes and dtypes; broadcasting and promotion belong to the tensor layer.
 import { bytesPerElement, type DType, isFloating } from "./dtype.ts";
-import { describe, DTypeError, ShapeError, ValueError } from "./errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { Aval, OpName } from "./graph.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
 

@@ -2,7 +2,7 @@
 import { alignBatch, scalarLike } from "./broadcast.ts";
 import { requireAxis } from "./check.ts";
 import type { DType } from "./dtype.ts";
-import { DTypeError, ShapeError } from "./errors.ts";
+import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { slice } from "./movement.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";

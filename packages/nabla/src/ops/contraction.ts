@@ -3,7 +3,7 @@ import { alignBatch } from "./broadcast.ts";
 import { requireFloating } from "./check.ts";
 import type { DType } from "./dtype.ts";
 import { sumOf } from "./elementwise.ts";
-import { DTypeError, ShapeError } from "./errors.ts";
+import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { reshape } from "./movement.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";

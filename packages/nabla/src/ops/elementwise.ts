@@ -7,7 +7,7 @@ import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
 import { apply, type ErrorSample, type HostValue, type Rule, type RuleContext, type Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";
 
-/** Primitives of one operand. The kernels' register forms (kernels/scalar.ts) and Tensor's methods follow this list. */
+/** Primitives of one operand. The kernels' register forms (loops/scalar.ts) and Tensor's methods follow this list. */
 export type UnaryOp = "neg" | "abs" | "sign" | "floor" | "exp" | "log" | "sqrt" | "sin" | "cos" | "tanh" | "sigmoid" | "relu" | "logicalNot";
 /** Primitives of two operands. Comparisons give bool. */
 export type BinaryOp =

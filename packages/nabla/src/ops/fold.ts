@@ -1,7 +1,7 @@
 // What sum and max share: the axes that drop out, the walk over the elements, cases and refusals.
 import { requireAxis, requireSigned } from "./check.ts";
 import type { DType } from "./dtype.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { Aval, OpParams } from "./graph.ts";
 import type { ErrorSample, HostValue, Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";

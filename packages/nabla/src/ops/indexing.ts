@@ -4,7 +4,7 @@ import { repeat, restoreAxes, scalarLike } from "./broadcast.ts";
 import { requireDType, requireShape, requireSigned } from "./check.ts";
 import type { DType } from "./dtype.ts";
 import { add, less, lessEqual, logicalAnd, maximum, minimum, mul, select } from "./elementwise.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { iota } from "./leaf.ts";
 import { reshape, transpose } from "./movement.ts";

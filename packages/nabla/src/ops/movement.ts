@@ -1,7 +1,7 @@
 // Primitives that move elements without computing. All are linear: jvp applies the movement to the tangent,
 // vjp applies its transpose (reshape back, inverse permutation, pad for slice, slice for pad).
 import { requireEntries, requireShape, requireValue } from "./check.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";
 import { aval, inEveryDType, spread } from "./sample.ts";

@@ -3,7 +3,7 @@
 import { scalarLike } from "./broadcast.ts";
 import { requireDType, requireShape } from "./check.ts";
 import { concat } from "./concat.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { reshape, slice } from "./movement.ts";
 import { apply, type HostValue, type Rule } from "./rule.ts";

@@ -4,7 +4,7 @@ import { restoreAxes, scalarLike, sum } from "./broadcast.ts";
 import { requireAxis, requireSigned } from "./check.ts";
 import type { DType } from "./dtype.ts";
 import { cast, div, equal, select } from "./elementwise.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { errors, fold, reduction, samples, shifted } from "./fold.ts";
 import type { GraphNode, OpParams } from "./graph.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";

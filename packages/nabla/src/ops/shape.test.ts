@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { promote } from "./dtype.ts";
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { broadcastShapes, normaliseAxis, rowMajorStrides, sizeOf } from "./shape.ts";
 
 const shapes = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 });

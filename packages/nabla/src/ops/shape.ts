@@ -1,6 +1,6 @@
 // Shape algebra: sizes, row-major strides, broadcasting, axis checks.
 // Pure functions over arrays of integers; every message names the shapes it saw.
-import { ShapeError } from "./errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 
 /** Sizes of the axes, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];

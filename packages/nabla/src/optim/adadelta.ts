@@ -1,5 +1,5 @@
 // AdaDelta: Zeiler, "ADADELTA: an adaptive learning rate method" (arXiv 1212.5701, 2012), algorithm 1; the factor η is PyTorch's.
-import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
 

@@ -1,6 +1,6 @@
 // AdaGrad: Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization"
 // (JMLR 12, 2011), the diagonal form, in PyTorch's convention.
-import { notNegative, positive, requireRecord } from "../ops/arguments.ts";
+import { notNegative, positive, requireRecord } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import { type HyperParameter, hyperParameters, type Optimizer } from "./optimizer.ts";
 

@@ -1,6 +1,6 @@
 // Adam: Kingma & Ba, "Adam: a method for stochastic optimization" (ICLR 2015), algorithm 1, in PyTorch's convention;
 // and AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019), algorithm 2.
-import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";

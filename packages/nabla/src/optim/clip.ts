@@ -1,7 +1,7 @@
 // Gradient clipping: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks" (ICML 2013).
 // Each wraps an optimizer, so that they compose with every one and with each other; the outermost clips first.
-import { positive } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { positive } from "../errors/arguments.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type HyperParameter, hyperParameters, type Optimizer, requireOptimizer } from "./optimizer.ts";
 

@@ -2,7 +2,7 @@
 // A new optimizer is added to `cases`; an exported one that is not there fails.
 import { describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { evaluate } from "../tensor/evaluate.ts";
 import { full, ones, tensor, zeros } from "../tensor/creation.ts";
 import { map } from "../tensor/pytree.ts";

@@ -1,8 +1,8 @@
 // The contract of an optimizer, after MLX: what it keeps for one parameter, and one update of it, in tensor operations.
 // Hyper-parameters arrive as scalar tensors: changing one recompiles nothing, and a derivative flows through an update.
 // A scheduled one is computed inside the step from the number of steps taken.
-import { type Domain, fraction, requireNumber } from "../ops/arguments.ts";
-import { describe, ValueError } from "../ops/errors.ts";
+import { type Domain, fraction, requireNumber } from "../errors/arguments.ts";
+import { describe, ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A hyper-parameter as a function of the steps taken before, a float64 scalar: see `schedules.ts`, or write your own. */

@@ -1,6 +1,6 @@
 // RMSProp: Tieleman & Hinton, "Neural networks for machine learning", lecture 6.5 (2012); centred and with momentum after
 // Graves, "Generating sequences with recurrent neural networks" (arXiv 1308.0850, 2013), eq. 38–45, in PyTorch's convention.
-import { fraction, notNegative, positive, requireRecord } from "../ops/arguments.ts";
+import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer, runningMean } from "./optimizer.ts";

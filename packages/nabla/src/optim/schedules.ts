@@ -1,7 +1,7 @@
 // Schedules: hyper-parameters as functions of the number of steps taken, computed inside the compiled step, in float64.
 // A schedule takes and gives a scalar tensor, so any function of tensors is one. An epoch has `loader.length` steps.
-import { requireRecord } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { requireRecord } from "../errors/arguments.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { HyperParameter, Schedule } from "./optimizer.ts";
 

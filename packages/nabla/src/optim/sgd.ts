@@ -1,6 +1,6 @@
 // Stochastic gradient descent, with the momentum of Polyak (1964) or Nesterov (1983) in PyTorch's convention.
-import { notNegative, requireRecord } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { notNegative, requireRecord } from "../errors/arguments.ts";
+import { ValueError } from "../errors/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer } from "./optimizer.ts";

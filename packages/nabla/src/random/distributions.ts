@@ -1,7 +1,7 @@
 // Distributions over the counter-based bits of a key: the same key gives the same numbers on every device.
 // float32 draws follow JAX's construction (partitionable Threefry), so seeds carry over.
 import * as ops from "../ops/build.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { Shape } from "../ops/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type Key, type KeyLike, keyTensor } from "./key.ts";

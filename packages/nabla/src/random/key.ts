@@ -1,6 +1,6 @@
 // Keys: explicit, splittable sources of randomness, as in JAX. The same key always gives the same numbers.
 // A key is two words on the host, so splitting needs no device; in a compiled function a key is an int32 [2] tensor.
-import { describe, ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../errors/errors.ts";
 import { tensor } from "../tensor/creation.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../ops/random.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { compile } from "../transform/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { zeros } from "../tensor/creation.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { DTypeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ValueError } from "../errors/errors.ts";
 import { grad } from "../transform/derivatives.ts";
 import { arange, tensor, zeros } from "./creation.ts";
 import type { Tensor } from "./tensor.ts";

@@ -2,7 +2,7 @@
 // A JS number is a scalar of the other operand's dtype.
 import { type DType, isFloating, promote } from "../ops/dtype.ts";
 import * as ops from "../ops/build.ts";
-import { DTypeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes } from "../ops/shape.ts";
 import { broadcastTo, MovementMethods } from "./movement.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { compileProgram } from "../compile/index.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { vjp } from "../transform/reverse.ts";
 import { arange, ones, tensor, zeros } from "./creation.ts";

@@ -2,7 +2,7 @@
 // A transposed operand costs nothing: the compiler makes it a flag of the product.
 import * as ops from "../ops/build.ts";
 import { promote } from "../ops/dtype.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { cast, floating, mul } from "./arithmetic.ts";

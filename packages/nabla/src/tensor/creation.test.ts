@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { arange, eye, full, linspace, tensor, zeros } from "./creation.ts";
 import { concat } from "./tensor.ts";
 

@@ -3,7 +3,7 @@
 import * as ops from "../ops/build.ts";
 import { requireElementType } from "../ops/check.ts";
 import type { DType, TypedArray } from "../ops/dtype.ts";
-import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { add, cast, mul, scalar } from "./arithmetic.ts";
 import { broadcastTo } from "./movement.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { compileProgram } from "../compile/index.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import { grad } from "../transform/derivatives.ts";
 import { arange, ones, tensor, zeros } from "./creation.ts";
 import { einsum } from "./einsum.ts";

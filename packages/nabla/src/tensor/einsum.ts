@@ -1,6 +1,6 @@
 // einsum: sums of products by named axes. Two operands at a time become one batched matrix product, or one broadcast product
 // where nothing is summed; so derivatives, fusion and transposes as flags follow.
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, sizeOf } from "../ops/shape.ts";
 import { mul } from "./arithmetic.ts";

@@ -2,7 +2,7 @@
 // Indices are int32; gather clamps what is out of range, scatter-add drops it, one-hot leaves its row zero.
 import * as ops from "../ops/build.ts";
 import { type DType, isFloating, promote } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
 import { add, cast, clip, mul, sub } from "./arithmetic.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import { arange, tensor, zeros } from "./creation.ts";
 import { concat, stack, type Tensor } from "./tensor.ts";
 

@@ -2,7 +2,7 @@
 // The compiler folds most of them into the indexing of whatever reads them.
 import * as ops from "../ops/build.ts";
 import { type DType, promote } from "../ops/dtype.ts";
-import { describe, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, normaliseAxis, sameShape, type Shape, sizeOf } from "../ops/shape.ts";
 import type { Tensor } from "./tensor.ts";

@@ -1,7 +1,7 @@
 // Nested JavaScript arrays ↔ flat row-major data, with every way to be malformed named.
 // Numbers are stored as their dtype says or refused: nothing is silently truncated.
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { describe, DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 
 /** A number or boolean, or arrays of arrays of them, all of one shape. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { ones, tensor, zeros } from "./creation.ts";
 import { flatten, map } from "./pytree.ts";
 

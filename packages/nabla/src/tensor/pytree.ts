@@ -1,6 +1,6 @@
 // Trees of tensors: arrays and records nested as the program likes, flattened to a list and back.
 // A module is a tree too: its leaves are its trainable variables, named by their dotted path.
-import { describe, ValueError } from "../ops/errors.ts";
+import { describe, ValueError } from "../errors/errors.ts";
 import { Tensor } from "./tensor.ts";
 import type { Variable } from "./variable.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { grad } from "../transform/derivatives.ts";
 import { arange, full, tensor, zeros } from "./creation.ts";
 import type { Tensor } from "./tensor.ts";

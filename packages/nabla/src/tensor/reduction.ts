@@ -2,7 +2,7 @@
 // Exponentials subtract the maximum first, so they neither overflow nor lose the small ones.
 import * as ops from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, type Shape, sizeOf } from "../ops/shape.ts";
 import { add, cast, div, floating, mul, sub } from "./arithmetic.ts";

@@ -2,7 +2,7 @@
 // Also the default device, which new tensors are placed on.
 import type { Device, DeviceBuffer } from "../devices/device.ts";
 import { bytesPerElement, type DType } from "../ops/dtype.ts";
-import { LifetimeError, ValueError } from "../ops/errors.ts";
+import { LifetimeError, ValueError } from "../errors/errors.ts";
 import { GraphNode, type Storage } from "../ops/graph.ts";
 import { type Shape, sizeOf } from "../ops/shape.ts";
 

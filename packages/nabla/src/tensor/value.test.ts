@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { LifetimeError } from "../ops/errors.ts";
+import { LifetimeError } from "../errors/errors.ts";
 import { arange, tensor, zeros } from "./creation.ts";
 
 onEveryDevice("reading", () => {

@@ -2,7 +2,7 @@
 // The kinds of operations are layers above it, one file each, and Tensor is the last of them.
 import type { Device } from "../devices/device.ts";
 import { type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
-import { describe, DTypeError, LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, DTypeError, LifetimeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { evaluate, isTraced } from "./evaluate.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { constant } from "../nn/initialisers.ts";
 import { dense } from "../nn/dense.ts";
-import { DTypeError, ShapeError } from "../ops/errors.ts";
+import { DTypeError, ShapeError } from "../errors/errors.ts";
 import { sgd } from "../optim/sgd.ts";
 import { step } from "../train/step.ts";
 import { ones, tensor, zeros } from "./creation.ts";

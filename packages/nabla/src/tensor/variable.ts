@@ -1,7 +1,7 @@
 // Variable: a tensor whose value changes, so that a model can be trained in place.
 // It owns its memory: a step that updates it never touches a tensor somebody else holds.
 import * as ops from "../ops/build.ts";
-import { DTypeError, ShapeError } from "../ops/errors.ts";
+import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";

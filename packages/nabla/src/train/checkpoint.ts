@@ -5,7 +5,7 @@ import { files } from "../io/files.ts";
 import { encode } from "../io/index.ts";
 import { decodeSafetensors } from "../io/safetensors.ts";
 import type { Module } from "../nn/module.ts";
-import { FormatError, ValueError } from "../ops/errors.ts";
+import { FormatError, ValueError } from "../errors/errors.ts";
 import type { Variable } from "../tensor/variable.ts";
 import type { Epoch } from "./epochs.ts";
 

@@ -2,7 +2,7 @@
 // The step has left the model as it was, so the culprit can still be looked at.
 import type { Layer } from "../nn/module.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { NablaError } from "../ops/errors.ts";
+import { NablaError } from "../errors/errors.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { bound } from "../transform/compile.ts";
 

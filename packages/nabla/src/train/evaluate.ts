@@ -5,7 +5,7 @@ import { type Loader, release } from "../data/loader.ts";
 import type { Metric } from "../metrics/metrics.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
-import { ShapeError } from "../ops/errors.ts";
+import { ShapeError } from "../errors/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { defaultDevice } from "../tensor/storage.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -3,7 +3,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Layer } from "../nn/module.ts";
-import { requireRecord } from "../ops/arguments.ts";
+import { requireRecord } from "../errors/arguments.ts";
 import { type Epoch, epochCount, runEpochs, type TrainOptions } from "./epochs.ts";
 import { defaultReporter } from "./reporter.ts";
 

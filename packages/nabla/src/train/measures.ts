@@ -4,7 +4,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { accuracy, type Metric } from "../metrics/metrics.ts";
 import { crossEntropy, type Loss } from "../nn/losses.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { describe, ShapeError, ValueError } from "../ops/errors.ts";
+import { describe, ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 

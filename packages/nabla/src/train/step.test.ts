@@ -3,7 +3,7 @@ import { onEveryDevice } from "../../../../tests/devices.ts";
 import { dataset } from "../data/dataset.ts";
 import { crossEntropy, dense, dropout, meanSquaredError, relu, sequential, sigmoid } from "../nn/index.ts";
 import { Module } from "../nn/module.ts";
-import { LifetimeError, ValueError } from "../ops/errors.ts";
+import { LifetimeError, ValueError } from "../errors/errors.ts";
 import { adam, sgd, stepDecay, warmUp } from "../optim/index.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
 import { key, normal, seed } from "../random/index.ts";

@@ -1,9 +1,9 @@
 // train.step: forward, backward and update as one compiled program that updates the model in place.
 // State (parameters, statistics, random keys, the optimizer's memory, the count of steps) never leaves the device.
 import * as ops from "../ops/build.ts";
-import { requireFunction } from "../ops/arguments.ts";
+import { requireFunction } from "../errors/arguments.ts";
 import { type DType, isFloating } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, type Shape } from "../ops/shape.ts";
 import { type Recipe, recipeOf } from "../data/loader.ts";

@@ -5,7 +5,7 @@ import type { Program } from "../devices/device.ts";
 import { dense, dropout, sequential } from "../nn/index.ts";
 import { Module } from "../nn/module.ts";
 import { sgd } from "../optim/index.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { key } from "../random/index.ts";
 import { arange, tensor } from "../tensor/creation.ts";

@@ -1,7 +1,7 @@
 // checkpoint: memory for time. The values inside a function are given up after the forward pass and computed again in the
 // backward pass (Chen, Xu, Zhang, Guestrin, "Training deep nets with sublinear memory cost", 2016).
-import { requireFunction } from "../ops/arguments.ts";
-import { ValueError } from "../ops/errors.ts";
+import { requireFunction } from "../errors/arguments.ts";
+import { ValueError } from "../errors/errors.ts";
 import { currentSegment, inSegment } from "../ops/graph.ts";
 
 /**

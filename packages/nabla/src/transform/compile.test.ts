@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { dense, dropout, sequential } from "../nn/index.ts";
 import { Module } from "../nn/module.ts";
-import { LifetimeError, ValueError } from "../ops/errors.ts";
+import { LifetimeError, ValueError } from "../errors/errors.ts";
 import { key } from "../random/index.ts";
 import { ones, tensor, zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";

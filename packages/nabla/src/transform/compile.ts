@@ -1,8 +1,8 @@
 // compile: a function of tensors traced once per shape, then run as one program.
 // Modules may be arguments: their variables are inputs, and those that the function assigns are outputs.
-import { requireFunction } from "../ops/arguments.ts";
+import { requireFunction } from "../errors/arguments.ts";
 import type { DType } from "../ops/dtype.ts";
-import { ValueError } from "../ops/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import type { Shape } from "../ops/shape.ts";
 import * as ops from "../ops/build.ts";

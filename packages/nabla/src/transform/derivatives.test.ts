@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { type Dense, dense } from "../nn/dense.ts";
 import { Module } from "../nn/module.ts";
-import { DTypeError, LifetimeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, LifetimeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { arange, ones, tensor, zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";

@@ -1,9 +1,9 @@
 // Derivatives of functions of tensors: gradients, vector-Jacobian and Jacobian-vector products, of any order.
 // A function is run once on tracked copies of its arguments; what it closes over is constant.
-import { requireFunction } from "../ops/arguments.ts";
+import { requireFunction } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
-import { DTypeError, ShapeError, ValueError } from "../ops/errors.ts";
+import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, sameShape } from "../ops/shape.ts";
 import { zerosLike } from "../tensor/creation.ts";

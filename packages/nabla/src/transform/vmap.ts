@@ -1,8 +1,8 @@
 // vmap: a function of one example becomes a function of a batch of them, without a loop.
 // The function is traced on one example; every primitive knows its batched form.
-import { requireFunction } from "../ops/arguments.ts";
+import { requireFunction } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
-import { ShapeError, ValueError } from "../ops/errors.ts";
+import { ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { normaliseAxis } from "../ops/shape.ts";
 import { eye } from "../tensor/creation.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { add, exp, log, source } from "../../ops/build.ts";
-import { LifetimeError, ValueError } from "../../ops/errors.ts";
+import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import type { GraphNode } from "../../ops/graph.ts";
 import type { Program } from "../device.ts";
 import { ReferenceDevice } from "./device.ts";

@@ -1,6 +1,6 @@
 // The reference device: every program interpreted at once, in plain JavaScript. Simple and right, never fast.
 import { bytesPerElement, type DType, type TypedArray } from "../../ops/dtype.ts";
-import { LifetimeError, ValueError } from "../../ops/errors.ts";
+import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import type { Aval } from "../../ops/graph.ts";
 import { sizeOf } from "../../ops/shape.ts";
 import type { Device, DeviceBuffer, Executable, Program } from "../device.ts";

@@ -1,9 +1,9 @@
 // The device as its callers see it, on programs lowered by hand: memory, errors, phases, threads, failures.
 // What the generators lower is checked in tests/conformance.
 import { afterEach, describe, expect, test } from "vitest";
-import { add, f32, FunctionBuilder, i32, load, loadSplat, madd, mul, splat } from "../../kernels/build.ts";
-import type { Expr, LoweredKernel } from "../../kernels/ir.ts";
-import { LifetimeError, ValueError } from "../../ops/errors.ts";
+import { add, f32, FunctionBuilder, i32, load, loadSplat, madd, mul, splat } from "../../loops/build.ts";
+import type { Expr, LoweredKernel } from "../../loops/ir.ts";
+import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import type { Program, ProgramBuffer } from "../device.ts";
 import { DeviceError, OutOfMemoryError } from "../errors.ts";
 import { WasmDevice } from "./device.ts";

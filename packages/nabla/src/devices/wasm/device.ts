@@ -1,9 +1,9 @@
 // The wasm device: plans memory, turns programs into modules, and hands addresses to the engine, here or in its worker.
 // All bookkeeping is on this side, so that a page never waits for its engine but to read.
-import type { LoweredKernel, Target } from "../../kernels/ir.ts";
-import { lowerKernel } from "../../kernels/lower.ts";
+import type { LoweredKernel, Target } from "../../loops/ir.ts";
+import { lowerKernel } from "../../loops/lower.ts";
 import { bytesPerElement, type TypedArray } from "../../ops/dtype.ts";
-import { LifetimeError, ValueError } from "../../ops/errors.ts";
+import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import type { Device, DeviceBuffer, Executable, Program, ProgramBuffer } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import { controlLayout, maximumThreads } from "./control.ts";

@@ -1,7 +1,7 @@
 // What the device does where the platform offers less: no SIMD, no relaxed SIMD, no fusing, no shared memory.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { add, f32, FunctionBuilder, load, loadSplat, madd, mul } from "../../kernels/build.ts";
-import type { LoweredKernel } from "../../kernels/ir.ts";
+import { add, f32, FunctionBuilder, load, loadSplat, madd, mul } from "../../loops/build.ts";
+import type { LoweredKernel } from "../../loops/ir.ts";
 import { nodeHost } from "../../node/host.ts";
 import { PlatformError } from "../errors.ts";
 import { WasmDevice } from "./device.ts";

@@ -1,8 +1,8 @@
 // A thread that dies, or never comes to a barrier, costs its speed: an error at most, never a hang or a wrong value.
 import { expect, test, vi } from "vitest";
 import { nodeHost } from "../../node/host.ts";
-import { add, f32, FunctionBuilder, load, mul } from "../../kernels/build.ts";
-import type { LoweredKernel } from "../../kernels/ir.ts";
+import { add, f32, FunctionBuilder, load, mul } from "../../loops/build.ts";
+import type { LoweredKernel } from "../../loops/ir.ts";
 import { DeviceError } from "../errors.ts";
 import { type ControlLayout, controlLayout } from "./control.ts";
 import { WasmDevice } from "./device.ts";

@@ -1,6 +1,6 @@
 // A program as one WebAssembly module: run(table, thread, threads) executes all kernels, with barriers between phases.
 // Threads share a kernel's units the same way in every run; what is too small to share runs on one thread, without a barrier.
-import type { IrFunction, LoweredKernel } from "../../kernels/ir.ts";
+import type { IrFunction, LoweredKernel } from "../../loops/ir.ts";
 import { Code, type MemoryImport, ModuleAssembler, type TablePlace } from "./assemble.ts";
 import { controlLayout as control } from "./control.ts";
 import { printFunctions, type WasmFeatures } from "./print.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
   FunctionBuilder, add, binary, constant, extract, f32, fastMax, get, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, shuffle, splat, unary,
-} from "../../kernels/build.ts";
-import type { BinaryIr, Expr, IrFunction } from "../../kernels/ir.ts";
+} from "../../loops/build.ts";
+import type { BinaryIr, Expr, IrFunction } from "../../loops/ir.ts";
 import { Code, ModuleAssembler } from "./assemble.ts";
 import { printFunctions } from "./print.ts";
 

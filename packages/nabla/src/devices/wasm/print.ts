@@ -1,6 +1,6 @@
 // Prints functions of the loop IR as WebAssembly: one local per IR local, one v128 per vector.
 // Float and vector constants live in locals set at the top of the function: V8 rebuilds a v128.const in a loop every iteration.
-import type { BinaryIr, Cell, Expr, IrFunction, Kind, Local, Statement, UnaryIr } from "../../kernels/ir.ts";
+import type { BinaryIr, Cell, Expr, IrFunction, Kind, Local, Statement, UnaryIr } from "../../loops/ir.ts";
 import { Code, type MemoryOp, type ModuleAssembler, type PlainOp, type TablePlace, type ValueType } from "./assemble.ts";
 
 /** What the engine that compiles the module understands. */

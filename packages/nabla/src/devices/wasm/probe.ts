@@ -1,7 +1,7 @@
 // What the WebAssembly of this platform can do, found by validating and timing instead of by names and versions.
 // Timed: whether pairs of vectors fuse into 256-bit registers (V8's revectorize), and else how high a tile its registers hold.
-import { add, f32, FunctionBuilder, get, i32, load, loadSplat, madd } from "../../kernels/build.ts";
-import type { IrFunction } from "../../kernels/ir.ts";
+import { add, f32, FunctionBuilder, get, i32, load, loadSplat, madd } from "../../loops/build.ts";
+import type { IrFunction } from "../../loops/ir.ts";
 import { PlatformError } from "../errors.ts";
 import { Code, ModuleAssembler } from "./assemble.ts";
 import type { Host } from "./host.ts";
@@ -11,7 +11,7 @@ import { printFunctions } from "./print.ts";
 /** What the generators and `nabla doctor` need to know. */
 export interface Capabilities {
   readonly relaxedSimd: boolean;
-  /** A product's tile, in floats (kernels/ir.ts, Target). */
+  /** A product's tile, in floats (loops/ir.ts, Target). */
   readonly tileColumns: 8 | 16;
   readonly tileRows: 4 | 6;
   /** The engine fuses pairs of 128-bit vectors. */

@@ -1,6 +1,6 @@
 // Simplifies an index domain: drops axes of size 1, orders them for the stores, and merges neighbours every access walks as one.
 // Also cuts a domain into units of work: the same pieces whatever the number of threads.
-import type { Access, Instruction, Store } from "./kernel.ts";
+import type { Access, Instruction, Store } from "../kernels/kernel.ts";
 
 /** A simplified domain. New axis i stands for old axes that run as one; its strides are those of `axes[i]`. */
 export interface Axes {

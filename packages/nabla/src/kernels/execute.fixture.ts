@@ -1,7 +1,7 @@
 // Runs a program's kernels in plain JavaScript, element by element: what the generated code must compute.
 // For tests of the compiler alone; devices never use it.
 import type { Program } from "../devices/device.ts";
-import type { Access, Instruction, Kernel, MatrixOperand, RegisterType, Store } from "../kernels/kernel.ts";
+import type { Access, Instruction, Kernel, MatrixOperand, RegisterType, Store } from "./kernel.ts";
 import { hostArray, type TypedArray } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";
 

@@ -1,6 +1,6 @@
 import { describe, test } from "vitest";
 import { checkKernel, values } from "./check-kernel.fixture.ts";
-import type { ScatterAddKernel } from "./kernel.ts";
+import type { ScatterAddKernel } from "../kernels/kernel.ts";
 import type { DType } from "../ops/dtype.ts";
 
 function check(dtype: DType, rows: number, count: number, inner: number, indices = Array.from({ length: count }, (_, index) => ((index * 7919) % (rows + 4)) - 2)): void {

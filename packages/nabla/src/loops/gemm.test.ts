@@ -4,7 +4,7 @@ import { printFunctions } from "../devices/wasm/print.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { type Blocking, defaultBlocking, lowerGemm } from "./gemm.ts";
 import type { Target } from "./ir.ts";
-import type { Access, GemmKernel, Instruction, Store } from "./kernel.ts";
+import type { Access, GemmKernel, Instruction, Store } from "../kernels/kernel.ts";
 
 const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true });
 const table = 1024;

@@ -2,7 +2,7 @@
 // Generated for one static shape; a unit of work is one strip of rows or one panel of columns, so any split gives the same bits.
 import { FunctionBuilder, add, binary, cellBytes, divideBy, get, i32, load, mul, select, smaller, sub } from "./build.ts";
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
-import type { Access, GemmKernel } from "./kernel.ts";
+import type { Access, GemmKernel } from "../kernels/kernel.ts";
 import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel } from "./microkernel.ts";
 import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
 import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";

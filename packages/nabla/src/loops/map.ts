@@ -4,7 +4,7 @@ import { BodyEmitter, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, divideBy, type FunctionBuilder, FunctionBuilder as Builder, i32, load, loadSplat, mul, remainderBy, smaller } from "./build.ts";
 import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Expr, LoweredKernel, Target } from "./ir.ts";
-import type { Access, Instruction, MapKernel, Store } from "./kernel.ts";
+import type { Access, Instruction, MapKernel, Store } from "../kernels/kernel.ts";
 import { cellOf, costOf, needsScalars } from "./scalar.ts";
 import { bytesPerElement } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";

@@ -2,7 +2,7 @@
 import { BodyEmitter, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, extract, type FunctionBuilder, mul } from "./build.ts";
 import type { Expr } from "./ir.ts";
-import type { Access, GemmKernel, Instruction, MatrixOperand } from "./kernel.ts";
+import type { Access, GemmKernel, Instruction, MatrixOperand } from "../kernels/kernel.ts";
 import type { StripLayout } from "./pack.ts";
 import type { Precision } from "./microkernel.ts";
 import { needsScalars } from "./scalar.ts";

@@ -2,7 +2,7 @@
 // Loads, indices and accumulators are the emitter's (body.ts): they depend on where the lanes lie.
 import { add, binary, constant, div, fastMax, fastMin, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
 import type { Cell, Expr, Kind } from "./ir.ts";
-import type { Instruction, RegisterType } from "./kernel.ts";
+import type { Instruction, RegisterType } from "../kernels/kernel.ts";
 import { cos, exp, log, pow, sigmoid, sin, tanh, threefry } from "./math.ts";
 import type { DType } from "../ops/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Contents, interpret, runWasm } from "./check-kernel.fixture.ts";
 import type { UnaryOp } from "../ops/elementwise.ts";
-import type { MapKernel } from "./kernel.ts";
+import type { MapKernel } from "../kernels/kernel.ts";
 
 type Float = "float32" | "float64";
 

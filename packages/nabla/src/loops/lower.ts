@@ -1,6 +1,6 @@
 // From what a kernel computes to a function of the loop IR: one generator a kind of kernel.
 import type { LoweredKernel, Target } from "./ir.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel } from "../kernels/kernel.ts";
 import { lowerGemm } from "./gemm.ts";
 import { lowerMap } from "./map.ts";
 import { lowerReduce } from "./reduce.ts";

@@ -1,6 +1,6 @@
 // Emits a kernel's scalar body inside loops: addresses and instructions are placed at the outermost loop where they vary.
 // One axis runs along vector lanes; everything that does not vary along it is computed once and repeated in every lane.
-import type { Access, Instruction, RegisterType, Store } from "./kernel.ts";
+import type { Access, Instruction, RegisterType, Store } from "../kernels/kernel.ts";
 import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, splat, unary } from "./build.ts";
 import type { Expr } from "./ir.ts";
 import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from "./scalar.ts";

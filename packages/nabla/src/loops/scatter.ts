@@ -3,7 +3,7 @@
 import { vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, constant, FunctionBuilder, i32, load, loadSplat, mul, extract, smaller } from "./build.ts";
 import type { Expr, LoweredKernel, Target } from "./ir.ts";
-import type { ScatterAddKernel } from "./kernel.ts";
+import type { ScatterAddKernel } from "../kernels/kernel.ts";
 import { cellOf } from "./scalar.ts";
 
 /** Rows this long are shared out by columns: an even split, whatever the indices. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkKernel, type Contents, runWasm, stridesFor, target, values } from "./check-kernel.fixture.ts";
-import type { Access, Instruction, ReduceKernel, ReduceOp, RegisterType } from "./kernel.ts";
+import type { Access, Instruction, ReduceKernel, ReduceOp, RegisterType } from "../kernels/kernel.ts";
 import { lowerReduce } from "./reduce.ts";
 import type { DType } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";

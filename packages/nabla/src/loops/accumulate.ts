@@ -2,7 +2,7 @@
 // Orders are fixed by the code alone, so results do not depend on how units are shared out.
 import { add, binary, constant, type FunctionBuilder, get, select, shuffle } from "./build.ts";
 import type { Expr, Kind, Local } from "./ir.ts";
-import type { ReduceOp } from "./kernel.ts";
+import type { ReduceOp } from "../kernels/kernel.ts";
 import { extremum } from "./scalar.ts";
 
 /** A reduction of values of `kind`; "argmax" also holds positions. */

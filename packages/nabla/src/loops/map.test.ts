@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { checkKernel, type Contents, runWasm, stridesFor, target, values } from "./check-kernel.fixture.ts";
 import { FunctionBuilder, i32 } from "./build.ts";
 import { Interpreter } from "./interpret.fixture.ts";
-import type { Access, Instruction, MapKernel, RegisterType } from "./kernel.ts";
+import type { Access, Instruction, MapKernel, RegisterType } from "../kernels/kernel.ts";
 import { epilogueEmitter, lowerMap } from "./map.ts";
 import type { DType } from "../ops/dtype.ts";
 

@@ -1,14 +1,14 @@
 // For tests: runs a lowered kernel in the interpreter and as WebAssembly, in any split of its units, on buffers with guard bytes.
 // What it must compute is evaluated in float64 by compile/execute.fixture.ts.
 import { expect } from "vitest";
-import { execute } from "../compile/execute.fixture.ts";
+import { execute } from "../kernels/execute.fixture.ts";
 import { ModuleAssembler } from "../devices/wasm/assemble.ts";
 import { memoryImport } from "../devices/wasm/module.ts";
 import { printFunctions } from "../devices/wasm/print.ts";
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
 import { Interpreter } from "./interpret.fixture.ts";
 import type { LoweredKernel, Target } from "./ir.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel } from "../kernels/kernel.ts";
 import { lowerKernel } from "./lower.ts";
 
 export const target: Target = { lanes: 4, tileColumns: 16, tileRows: 6 };

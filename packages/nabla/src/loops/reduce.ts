@@ -5,7 +5,7 @@ import { BodyEmitter, fusesEvenly, type Group, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, divideBy, FunctionBuilder, i32, load, mul, remainderBy, smaller } from "./build.ts";
 import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Cell, Expr, LoweredKernel, Target } from "./ir.ts";
-import type { Instruction, ReduceKernel, Store } from "./kernel.ts";
+import type { Instruction, ReduceKernel, Store } from "../kernels/kernel.ts";
 import { bodyCost, coordinatesOf } from "./map.ts";
 import { convert, costOf, kindOf, needsScalars } from "./scalar.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
