@@ -2,7 +2,7 @@
 import "../../packages/tune/src/node/platform.ts";
 import { RandomSampler } from "../../packages/tune/src/samplers/random.ts";
 import { createStudy } from "../../packages/tune/src/study/study.ts";
-import type { Trial } from "../../packages/tune/src/study/trial.ts";
+import type { Trial } from "../../packages/tune/src/trials/trial.ts";
 
 export async function fiveParametersTenReports(trial: Trial): Promise<number> {
   let sum = 0;

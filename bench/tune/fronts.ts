@@ -2,10 +2,10 @@
 import { floatDistribution } from "../../packages/tune/src/space/distribution.ts";
 import { SearchSpace } from "../../packages/tune/src/space/space.ts";
 import { hypervolume } from "../../packages/tune/src/pareto/hypervolume.ts";
-import { GPSampler } from "../../packages/tune/src/samplers/gp.ts";
-import { NSGASampler } from "../../packages/tune/src/samplers/nsga.ts";
+import { GPSampler } from "../../packages/tune/src/samplers/gp/sampler.ts";
+import { NSGASampler } from "../../packages/tune/src/samplers/evolution/nsga.ts";
 import { simulate } from "../../packages/tune/src/samplers/simulation.ts";
-import type { Sampler } from "../../packages/tune/src/study/contract.ts";
+import type { Sampler } from "../../packages/tune/src/contract/contract.ts";
 import { mean, type Report } from "./report.ts";
 
 interface FrontProblem {

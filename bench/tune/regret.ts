@@ -2,13 +2,13 @@
 // reaches on the same problems: recorded (20 seeds; its GP 10) and, where it is installed, in the same run.
 import { createRandom } from "../../packages/tune/src/random/random.ts";
 import { AutoSampler } from "../../packages/tune/src/samplers/auto.ts";
-import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es.ts";
-import { GPSampler } from "../../packages/tune/src/samplers/gp.ts";
+import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es/sampler.ts";
+import { GPSampler } from "../../packages/tune/src/samplers/gp/sampler.ts";
 import { RandomSampler } from "../../packages/tune/src/samplers/random.ts";
 import { simulate } from "../../packages/tune/src/samplers/simulation.ts";
 import { SobolSampler } from "../../packages/tune/src/samplers/sobol.ts";
-import { TPESampler } from "../../packages/tune/src/samplers/tpe.ts";
-import type { Sampler } from "../../packages/tune/src/study/contract.ts";
+import { TPESampler } from "../../packages/tune/src/samplers/tpe/sampler.ts";
+import type { Sampler } from "../../packages/tune/src/contract/contract.ts";
 import type { Optuna, OptunaRegrets } from "./optuna.ts";
 import { ANALYTIC, type Problem } from "./problems.ts";
 import { mean, median, type Report } from "./report.ts";

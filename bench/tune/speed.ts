@@ -2,12 +2,12 @@
 import { createRandom } from "../../packages/tune/src/random/random.ts";
 import { floatDistribution } from "../../packages/tune/src/space/distribution.ts";
 import { SearchSpace } from "../../packages/tune/src/space/space.ts";
-import type { Sampler } from "../../packages/tune/src/study/contract.ts";
-import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es.ts";
-import { GPSampler } from "../../packages/tune/src/samplers/gp.ts";
-import { NSGASampler } from "../../packages/tune/src/samplers/nsga.ts";
+import type { Sampler } from "../../packages/tune/src/contract/contract.ts";
+import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es/sampler.ts";
+import { GPSampler } from "../../packages/tune/src/samplers/gp/sampler.ts";
+import { NSGASampler } from "../../packages/tune/src/samplers/evolution/nsga.ts";
 import { simulate, simulatedStudy, startTrial } from "../../packages/tune/src/samplers/simulation.ts";
-import { TPESampler } from "../../packages/tune/src/samplers/tpe.ts";
+import { TPESampler } from "../../packages/tune/src/samplers/tpe/sampler.ts";
 import { rosenbrock } from "./problems.ts";
 import { median, type Report } from "./report.ts";
 

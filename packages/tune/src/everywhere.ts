@@ -11,14 +11,13 @@ export const tune: {
 
 export { createStudy, loadStudy, openStorage, space };
 export { Study, type CreateStudyOptions, type LoadStudyOptions, type OpenOptions, type OptimizeOptions, type Parameters } from "./study/study.ts";
-export { Trial, TrialAnswered, TrialPruned, type Metrics } from "./study/trial.ts";
+export { Trial, TrialAnswered, TrialPruned, type Metrics } from "./trials/trial.ts";
 export type { Objective } from "./executors/inline.ts";
-export type { Executor } from "./study/optimize.ts";
-export * from "./study/contract.ts";
-export * from "./study/errors.ts";
-export { SamplerError } from "./study/proposal.ts";
-export type { StudyEvent } from "./study/events.ts";
-export { replay, type LateResult } from "./study/state.ts";
+export type { Executor } from "./trials/loop.ts";
+export * from "./contract/contract.ts";
+export * from "./errors/errors.ts";
+export type { StudyEvent } from "./state/events.ts";
+export { replay, type LateResult } from "./state/state.ts";
 export { ObjectSpace, type Branches, type Fields, type Infer, type Parameter, type SpaceNode } from "./space/builder.ts";
 export * from "./space/distribution.ts";
 export { SearchSpace, type Assignment, type Condition, type InputConstraint, type ParameterSpec } from "./space/space.ts";
@@ -32,13 +31,13 @@ export { AutoSampler } from "./samplers/auto.ts";
 export { RandomSampler } from "./samplers/random.ts";
 export { SobolSampler } from "./samplers/sobol.ts";
 export { ExhaustiveSampler, GridSampler, type GridOptions, type GridPoints } from "./samplers/grid.ts";
-export { TPESampler, type TPEOptions } from "./samplers/tpe.ts";
-export { GPSampler, type GPOptions } from "./samplers/gp.ts";
-export { CMAESSampler, type CMAESOptions } from "./samplers/cma-es.ts";
-export { LSHADESampler, type LSHADEOptions } from "./samplers/lshade.ts";
-export { NSGASampler, type NSGAOptions } from "./samplers/nsga.ts";
-export { EvolutionSampler, type EvolutionOptions } from "./samplers/evolution.ts";
-export { RegularisedEvolutionSampler, type RegularisedEvolutionOptions } from "./samplers/regularised-evolution.ts";
+export { TPESampler, type TPEOptions } from "./samplers/tpe/sampler.ts";
+export { GPSampler, type GPOptions } from "./samplers/gp/sampler.ts";
+export { CMAESSampler, type CMAESOptions } from "./samplers/cma-es/sampler.ts";
+export { LSHADESampler, type LSHADEOptions } from "./samplers/evolution/lshade.ts";
+export { NSGASampler, type NSGAOptions } from "./samplers/evolution/nsga.ts";
+export { EvolutionSampler, type EvolutionOptions } from "./samplers/evolution/steady-state.ts";
+export { RegularisedEvolutionSampler, type RegularisedEvolutionOptions } from "./samplers/evolution/regularised.ts";
 
 export { MedianPruner, PercentilePruner, type PercentileOptions } from "./pruners/percentile.ts";
 export { HyperbandPruner, SuccessiveHalvingPruner, type HalvingOptions, type HyperbandOptions } from "./pruners/halving.ts";
@@ -48,14 +47,4 @@ export { PopulationBasedTraining, type PopulationBasedOptions } from "./pruners/
 
 export * from "./analysis/index.ts";
 
-export { kFold, stratifiedKFold, type Fold, type FoldOptions } from "./cross-validation/folds.ts";
-export { crossValidated, type CrossValidationOptions } from "./cross-validation/objective.ts";
-
-export { HypergradientError, type Hypergradient, type InnerObjective, type OuterObjective, type TrainingStep } from "./hypergradient/bilevel.ts";
-export { HypergradientDescent, type HypergradientDescentOptions } from "./hypergradient/descent.ts";
-export { forwardHypergradient, reverseHypergradient } from "./hypergradient/unrolled.ts";
-export { conjugateGradientHypergradient, neumannHypergradient } from "./hypergradient/implicit.ts";
-export { hypergradientObjective, tuneByHypergradient, type HypergradientTuning } from "./hypergradient/tuner.ts";
-export { differentiableInner, differentiableOuter, differentiableStep, type Autodiff } from "./hypergradient/autodiff.ts";
-export { float64Space, type VectorSpace } from "./hypergradient/vector-space.ts";
-export { ProjectedGradient } from "./hypergradient/projected-gradient.ts";
+export * from "./cross-validation/index.ts";

@@ -2,7 +2,7 @@
 // space that each parameter, and each pair beyond its members, explains. The trees are integrated box by box.
 import { sameDistribution } from "../space/distribution.ts";
 import { createRandom } from "../random/random.ts";
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { axesOf, coordinates, type Axis } from "./parameter-axes.ts";
 import { growForest, type Leaf, type Side } from "./regression-forest.ts";
 import { completed, objectiveName, parameterNames, type StudyResults } from "./results.ts";

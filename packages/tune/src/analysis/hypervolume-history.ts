@@ -1,5 +1,5 @@
 // How the hypervolume of a study with several objectives grew: one number for the quality of a front.
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { hypervolume } from "../pareto/hypervolume.ts";
 import { dominates } from "../pareto/dominance.ts";
 import { completed, minimise, type StudyResults } from "./results.ts";

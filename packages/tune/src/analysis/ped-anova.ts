@@ -1,8 +1,8 @@
 // PED-ANOVA importance (Watanabe, Bansal & Hutter 2023): how far a parameter's density among the best trials differs from its
 // density among all. O(trials) per parameter, robust to how the trials were sampled.
-import { normalCdf } from "../samplers/normal.ts";
+import { normalCdf } from "../math/normal.ts";
 import { sameDistribution, type Distribution } from "../space/distribution.ts";
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { axesOf, coordinates, type Axis } from "./parameter-axes.ts";
 import { completed, objectiveName, parameterNames, type CompletedTrial, type StudyResults } from "./results.ts";
 

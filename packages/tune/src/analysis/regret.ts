@@ -1,5 +1,5 @@
 // How good a search was: best value so far, regret to a known optimum over several runs, and the distribution of values.
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { completed, objectiveName, type StudyResults } from "./results.ts";
 
 /** Best of the values so far, under the given direction; NaN values are passed over. */

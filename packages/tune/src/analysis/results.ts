@@ -1,7 +1,7 @@
 // What every analysis reads: the trials of a study with its objectives, as plain data.
 // All comparisons are made on minimised values, so that no analysis repeats the case of each direction.
-import { ValueError } from "../study/errors.ts";
-import type { Direction, FrozenTrial, StudyView } from "../study/contract.ts";
+import { ValueError } from "../errors/errors.ts";
+import type { Direction, FrozenTrial, StudyView } from "../contract/contract.ts";
 
 /** A study as plain data; load it from any storage, or take it from a running study with `resultsOf`. */
 export interface StudyResults {

@@ -1,6 +1,6 @@
 // Studies made up for the tests of this folder.
 import { fromUnit, toExternal, type Distribution, type ParameterValue } from "../space/distribution.ts";
-import type { Direction, FrozenTrial } from "../study/contract.ts";
+import type { Direction, FrozenTrial } from "../contract/contract.ts";
 import { createRandom } from "../random/random.ts";
 import type { StudyResults } from "./results.ts";
 

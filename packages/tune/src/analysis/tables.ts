@@ -1,5 +1,5 @@
 // Trials, best trials and history as typed rows, and any such rows as CSV (RFC 4180).
-import type { FrozenTrial, Json, TrialStateName } from "../study/contract.ts";
+import type { FrozenTrial, Json, TrialStateName } from "../contract/contract.ts";
 import type { ParameterValue } from "../space/distribution.ts";
 import { paretoFront } from "../pareto/dominance.ts";
 import { bestSoFar } from "./regret.ts";

@@ -1,7 +1,7 @@
 // Folds are partitions, balanced, seeded; the objective reports fold by fold and can be stopped.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Metrics } from "../study/trial.ts";
+import type { Metrics } from "../trials/trial.ts";
 import { kFold, stratifiedKFold, type Fold } from "./folds.ts";
 import { crossValidated, type RacingTrial } from "./objective.ts";
 

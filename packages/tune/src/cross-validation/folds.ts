@@ -1,7 +1,7 @@
 // Splits of sample indices into training and test parts: k-fold and stratified k-fold, repeated and seeded.
 // The same seed gives the same folds everywhere, so that trials are compared on the same data.
 import { createRandom, type Random } from "../random/random.ts";
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 
 /** One split: train on `train`, score on `test`; indices ascending. */
 export interface Fold {

@@ -1,7 +1,7 @@
 // An objective that scores a configuration by cross-validation and reports after every fold,
 // so that a pruner can stop a poor configuration after the first folds (racing).
-import { ValueError } from "../study/errors.ts";
-import type { Trial } from "../study/trial.ts";
+import { ValueError } from "../errors/errors.ts";
+import type { Trial } from "../trials/trial.ts";
 import type { Fold } from "./folds.ts";
 
 /** The part of a trial that racing needs. */

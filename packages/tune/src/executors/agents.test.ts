@@ -11,10 +11,10 @@ import { RandomSampler } from "../samplers/random.ts";
 import { connectPostgres, openPostgres } from "../storage/postgres.ts";
 import { openSqlite } from "../storage/sqlite.ts";
 import type { Storage } from "../storage/storage.ts";
-import { StorageError } from "../study/errors.ts";
-import { Master } from "../study/master.ts";
+import { StorageError } from "../errors/errors.ts";
+import { Master } from "../trials/master.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
-import type { Trial } from "../study/trial.ts";
+import type { Trial } from "../trials/trial.ts";
 
 const postgres = process.env["NABLA_TEST_POSTGRES"];
 const folder = mkdtempSync(join(tmpdir(), "agents-"));

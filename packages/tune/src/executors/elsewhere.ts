@@ -1,5 +1,5 @@
 // Executors where there is no Node: a study in a browser evaluates in its page.
-import { TuneError } from "../study/errors.ts";
+import { TuneError } from "../errors/errors.ts";
 import type * as workers from "./workers.ts";
 
 export const threadExecutor: typeof workers.threadExecutor = () => refuse("threadExecutor");

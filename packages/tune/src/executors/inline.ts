@@ -1,8 +1,8 @@
 // Evaluates in the calling thread; several asynchronous objectives overlap while they wait.
 import type { Fields, ObjectSpace } from "../space/builder.ts";
-import type { Master, Outcome } from "../study/master.ts";
-import { asError, type Executor } from "../study/optimize.ts";
-import { Trial, TrialAnswered, TrialPruned, type Metrics, type TrialChannel, type TrialInit } from "../study/trial.ts";
+import type { Master, Outcome } from "../trials/master.ts";
+import { asError, type Executor } from "../trials/loop.ts";
+import { Trial, TrialAnswered, TrialPruned, type Metrics, type TrialChannel, type TrialInit } from "../trials/trial.ts";
 
 /** What is optimised: returns one number, one per objective, or numbers by name. */
 export type Objective<T> = (trial: Trial<T>) => Metrics | Promise<Metrics>;

@@ -1,9 +1,9 @@
 // What the master and a training thread say to each other, by structured clone: over a message port to a thread,
 // over the process channel to an agent that passes it on. Every message about a trial names its fence.
 import type { Distribution, Internal } from "../space/distribution.ts";
-import type { Checkpoint, Json } from "../study/contract.ts";
-import type { Outcome } from "../study/master.ts";
-import type { Metrics, TrialInit } from "../study/trial.ts";
+import type { Checkpoint, Json } from "../contract/contract.ts";
+import type { Outcome } from "../trials/master.ts";
+import type { Metrics, TrialInit } from "../trials/trial.ts";
 
 export type ToWorker =
   | { readonly type: "trial"; readonly init: TrialInit }

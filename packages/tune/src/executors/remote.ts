@@ -1,9 +1,9 @@
 // A pool of workers elsewhere, threads or processes, each evaluating one trial at a time. A worker that dies or falls
 // silent loses its lease and is replaced; if it was only slow, what it says later is filed as late, never dropped.
-import type { Master, Outcome } from "../study/master.ts";
-import { LeaseError } from "../study/errors.ts";
-import { asError, TrialTimeout, type Executor } from "../study/optimize.ts";
-import type { TrialInit } from "../study/trial.ts";
+import type { Master, Outcome } from "../trials/master.ts";
+import { LeaseError } from "../errors/errors.ts";
+import { asError, TrialTimeout, type Executor } from "../trials/loop.ts";
+import type { TrialInit } from "../trials/trial.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 /** One worker, as seen from the master. */

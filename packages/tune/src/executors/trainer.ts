@@ -2,11 +2,13 @@
 // a suggestion blocks it (the objective's calls are synchronous) while the thread above fetches the answer.
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "node:worker_threads";
 import type { Fields, ObjectSpace } from "../space/builder.ts";
-import type { StudyDefinition } from "../study/define.ts";
-import { LeaseError, TuneError } from "../study/errors.ts";
-import { Trial, TrialAnswered, type TrialChannel, type TrialInit } from "../study/trial.ts";
-import { evaluate } from "./inline.ts";
+import { LeaseError, TuneError } from "../errors/errors.ts";
+import { Trial, TrialAnswered, type TrialChannel, type TrialInit } from "../trials/trial.ts";
+import { evaluate, type Objective } from "./inline.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
+
+/** What a worker needs of the study that its module exports. */
+interface Evaluated { readonly objective: Objective<unknown>; readonly space?: ObjectSpace<Fields> }
 
 /** What the thread is started with. */
 export interface TrainerData { readonly module: string; readonly answers: MessagePort; readonly signal: Int32Array }
@@ -48,19 +50,20 @@ function channel({ number: trial, fence }: TrialInit): TrialChannel {
   };
 }
 
-async function run(definition: StudyDefinition<unknown>, init: TrialInit): Promise<void> {
+async function run(definition: Evaluated, init: TrialInit): Promise<void> {
   control = new AbortController();
-  const trial = new Trial<unknown>(init, channel(init), (definition.space as ObjectSpace<Fields> | undefined) ?? null, control.signal);
+  const trial = new Trial<unknown>(init, channel(init), definition.space ?? null, control.signal);
   const outcome = await evaluate(definition.objective, trial);
   say({ type: "done", trial: init.number, fence: init.fence, outcome });
 }
 
 try {
-  const loaded = (await import(module)) as { default?: Partial<StudyDefinition<unknown>> };
+  const loaded = (await import(module)) as { default?: Partial<Evaluated> };
   const definition = loaded.default;
-  if (typeof definition?.objective !== "function") throw new TuneError(`${module} does not export a study; write \`export default defineStudy({ objective: … })\`.`);
+  const objective = definition?.objective;
+  if (typeof objective !== "function") throw new TuneError(`${module} does not export a study; write \`export default defineStudy({ objective: … })\`.`);
   port.on("message", (message: ToWorker) => {
-    if (message.type === "trial") void run(definition as StudyDefinition<unknown>, message.init);
+    if (message.type === "trial") void run({ ...definition, objective }, message.init);
     else if (message.type === "abort") control.abort();
     else if (message.type === "reported") {
       const waiter = waiting.get(message.id);

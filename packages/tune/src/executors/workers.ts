@@ -1,6 +1,6 @@
 // The two kinds of workers on this machine: threads, which are light, and processes, which may crash alone.
 import { fork } from "node:child_process";
-import type { Executor } from "../study/optimize.ts";
+import type { Executor } from "../trials/loop.ts";
 import { RemoteExecutor } from "./remote.ts";
 import { siblingFile, TrainerThread } from "./trainer-thread.ts";
 

@@ -1,6 +1,6 @@
 // The bilevel problem  λ* = argmin L_V(w*(λ), λ)  with  w*(λ) = argmin L_T(w, λ),  as plain functions.
 // `step` describes how training moves, `inner` where it ends; each algorithm asks for the one it uses.
-import { TuneError } from "../study/errors.ts";
+import { HypergradientError } from "../errors/errors.ts";
 import type { Awaitable, CoordinateSpace, VectorSpace } from "./vector-space.ts";
 
 /** One training step w' = Φ_t(w, λ) and its two derivative products; A = ∂Φ/∂w, B = ∂Φ/∂λ. */
@@ -52,11 +52,6 @@ export interface Hypergradient<W, H> {
   gradient: H;
   /** The weights used: the end of training, or the given w*. */
   weights: W;
-}
-
-/** The hypergradient cannot be computed from what was given; the message says what to change. */
-export class HypergradientError extends TuneError {
-  override readonly name: string = "HypergradientError";
 }
 
 /** Throws when a number is not finite, naming where it appeared. */

@@ -1,6 +1,6 @@
 // Online hypergradient descent for learning rates: Baydin 2018, algorithms 4 (SGD-HD), 5 (SGDN-HD) and 6 (Adam-HD).
 // After each gradient the learning rate moves along −∂f(θ_t)/∂α, one inner product with the previous direction.
-import { HypergradientError } from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
 
 export interface HypergradientDescentOptions {
   method: "sgd" | "nesterov" | "adam";

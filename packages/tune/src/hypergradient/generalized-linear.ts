@@ -1,6 +1,7 @@
 // Ridge and logistic regression with L2 penalties exp(λ) as bilevel problems with exact derivatives.
 // Convex and small: the problems on which every hypergradient must agree.
-import { HypergradientError, type InnerObjective, type OuterObjective } from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
+import type { InnerObjective, OuterObjective } from "./bilevel.ts";
 
 /** Rows of inputs, one target each; for logistic regression targets are −1 or 1. */
 export interface Samples {

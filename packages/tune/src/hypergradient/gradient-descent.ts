@@ -1,6 +1,7 @@
 // Gradient descent on a training loss, with the derivative products that unrolling needs.
 // Learning rate and momentum may themselves be hyper-parameters, on a log or a plain scale.
-import { HypergradientError, type InnerObjective, type OuterObjective, type TrainingStep } from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
+import type { InnerObjective, OuterObjective, TrainingStep } from "./bilevel.ts";
 
 /** A constant, or the hyper-parameter λ[index]; with `log` the coefficient is exp(λ[index]). */
 export type Coefficient = number | { index: number; log?: boolean };

@@ -7,7 +7,7 @@ import { gradientDescent, onWeights, withMomentum, type GradientDescentOptions }
 import { conjugateGradientHypergradient, neumannHypergradient } from "./implicit.ts";
 import { forwardHypergradient, reverseHypergradient } from "./unrolled.ts";
 import { float64Space } from "./vector-space.ts";
-import { HypergradientError } from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
 import { differentiableInner, differentiableOuter, differentiableStep, type Autodiff } from "./autodiff.ts";
 
 const spaces = { weights: float64Space, hyper: float64Space };

@@ -1,13 +1,7 @@
 // Hypergradients by the implicit function theorem at a trained w*:  dL_V/dλ = ∂L_V/∂λ − (∂²L_T/∂w∂λ)ᵀ H⁻¹ ∂L_V/∂w.
 // H⁻¹ v by conjugate gradients (Pedregosa 2016) or by the truncated Neumann series (Lorraine 2020, algorithm 3).
-import {
-  HypergradientError,
-  requireFinite,
-  type Hypergradient,
-  type InnerObjective,
-  type OuterObjective,
-  type Spaces,
-} from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
+import { requireFinite, type Hypergradient, type InnerObjective, type OuterObjective, type Spaces } from "./bilevel.ts";
 
 /** An inner problem whose minimum is known, judged by `outer`. It cannot tune what leaves w* alone, such as a learning rate. */
 export interface ImplicitProblem<W, H> {

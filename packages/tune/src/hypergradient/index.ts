@@ -1,7 +1,7 @@
-// The public interface of hypergradients: problems, the algorithms that differentiate them, and tuners that descend.
+// "@nabla/tune/hypergradient", the public interface of hypergradients: problems, the algorithms that differentiate them, and tuners that descend.
 export { float64Space, type Awaitable, type CoordinateSpace, type VectorSpace } from "./vector-space.ts";
-export {
-  HypergradientError, type Cotangents, type Hypergradient, type InnerObjective, type OuterObjective, type Spaces, type TrainingStep,
+export type {
+  Cotangents, Hypergradient, InnerObjective, OuterObjective, Spaces, TrainingStep,
 } from "./bilevel.ts";
 export { forwardHypergradient, reverseHypergradient, type ReverseOptions, type ReverseResult, type UnrolledProblem } from "./unrolled.ts";
 export {
@@ -14,3 +14,4 @@ export { generalizedLinear, type GeneralizedLinearOptions, type GeneralizedLinea
 export { HypergradientDescent, type HypergradientDescentOptions } from "./descent.ts";
 export { ProjectedGradient, type Range } from "./projected-gradient.ts";
 export { hypergradientObjective, tuneByHypergradient, type HypergradientTuning, type TunedHyperparameters, type ValueAndGradient } from "./tuner.ts";
+export { HypergradientError } from "../errors/errors.ts";

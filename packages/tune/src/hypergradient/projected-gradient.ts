@@ -1,7 +1,7 @@
 // The outer optimiser: spectral projected gradient in a box (Birgin, Martínez & Raydan 2000), as ask and tell.
 // Barzilai–Borwein steps with a monotone line search and bounded length: outer losses have plateaus, onto which the paper's
 // non-monotone long steps would jump.
-import { HypergradientError } from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
 
 /** The range of one continuous hyper-parameter; `log` searches its logarithm. */
 export interface Range {

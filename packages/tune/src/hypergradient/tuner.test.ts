@@ -1,8 +1,8 @@
 // Hypergradients find the best penalty of a ridge regression, alone and inside a trial.
 import { describe, expect, test } from "vitest";
 import type { FloatOptions } from "../space/distribution.ts";
-import type { Json } from "../study/contract.ts";
-import { TrialPruned, type Metrics } from "../study/trial.ts";
+import type { Json } from "../contract/contract.ts";
+import { TrialPruned, type Metrics } from "../trials/trial.ts";
 import { generalizedLinear } from "./generalized-linear.ts";
 import { gradientDescent } from "./gradient-descent.ts";
 import { conjugateGradientHypergradient } from "./implicit.ts";

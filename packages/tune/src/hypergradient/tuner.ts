@@ -1,7 +1,7 @@
 // Tunes continuous hyper-parameters by hypergradients, alone or inside a trial: a sampler chooses the start (and all that is
 // discrete), hypergradients descend from there, and the trial's result is where they end.
-import type { Trial } from "../study/trial.ts";
-import { HypergradientError } from "./bilevel.ts";
+import type { Trial } from "../trials/trial.ts";
+import { HypergradientError } from "../errors/errors.ts";
 import { ProjectedGradient, type Range } from "./projected-gradient.ts";
 import type { Awaitable } from "./vector-space.ts";
 

@@ -1,13 +1,7 @@
 // Hypergradients through the unrolled training: reverse mode with √T checkpointing, and forward mode.
 // Domke 2012; Maclaurin 2015; Franceschi 2017 (equations 13 and 15); truncation: Shaban 2019.
-import {
-  HypergradientError,
-  requireFinite,
-  type Hypergradient,
-  type OuterObjective,
-  type Spaces,
-  type TrainingStep,
-} from "./bilevel.ts";
+import { HypergradientError } from "../errors/errors.ts";
+import { requireFinite, type Hypergradient, type OuterObjective, type Spaces, type TrainingStep } from "./bilevel.ts";
 
 /** A training run of `steps` steps from `initial`, judged by `outer`. */
 export interface UnrolledProblem<W, H> {

@@ -1,6 +1,6 @@
 // Exact hypervolume: the volume that a set of points dominates, up to a reference point. All values are minimised.
 // Sweeps for 2 and 3 objectives; WFG (While, Bradstreet & Barone 2012) above. And the subset that covers most of it.
-import { ValueError } from "../study/errors.ts";
+import { ValueError } from "../errors/errors.ts";
 import { frontRanks, paretoFront } from "./dominance.ts";
 
 type Point = readonly number[];

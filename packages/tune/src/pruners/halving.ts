@@ -1,8 +1,8 @@
 // Asynchronous successive halving: at each rung only the best 1/η of those who got there go on, at once (stop) or later
 // (pause and promote). Hyperband runs several halvings that differ in how early they begin to cut.
 import { hashString } from "../random/random.ts";
-import type { DecideContext, Decision, Scheduler, StudyView } from "../study/contract.ts";
-import { StudyError } from "../study/errors.ts";
+import type { DecideContext, Decision, Scheduler, StudyView } from "../contract/contract.ts";
+import { StudyError } from "../errors/errors.ts";
 import { reportedLosses, shareBetter, type Losses } from "./progress.ts";
 
 export interface HalvingOptions {

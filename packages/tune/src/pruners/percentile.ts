@@ -1,6 +1,6 @@
 // Stop what has done worse than most finished trials had at the same step.
-import type { DecideContext, Decision, Pruner } from "../study/contract.ts";
-import { StudyError } from "../study/errors.ts";
+import type { DecideContext, Decision, Pruner } from "../contract/contract.ts";
+import { StudyError } from "../errors/errors.ts";
 import { bestUntil, CompletedReports, shareBetter } from "./progress.ts";
 
 export interface PercentileOptions {

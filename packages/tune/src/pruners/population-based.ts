@@ -3,8 +3,8 @@
 import type { Random } from "../random/random.ts";
 import { fromUnit, toUnit, unitWidth, type Internal } from "../space/distribution.ts";
 import type { ParameterSpec } from "../space/space.ts";
-import { TrialState, type DecideContext, type Decision, type Scheduler, type StudyView } from "../study/contract.ts";
-import { StudyError } from "../study/errors.ts";
+import { TrialState, type DecideContext, type Decision, type Scheduler, type StudyView } from "../contract/contract.ts";
+import { StudyError } from "../errors/errors.ts";
 import { lossesAtStep, shareBetter, type Losses } from "./progress.ts";
 
 export interface PopulationBasedOptions {

@@ -1,5 +1,5 @@
 // What pruners compare: the intermediate losses of trials at a step, kept per step as trials finish.
-import { TrialState, type StudyView } from "../study/contract.ts";
+import { TrialState, type StudyView } from "../contract/contract.ts";
 import { frontRanks } from "../pareto/dominance.ts";
 
 /** Losses (to minimise), one per objective. */

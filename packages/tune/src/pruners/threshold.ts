@@ -1,6 +1,6 @@
 // Stop what is plainly broken, and wait a while before believing that nothing improves.
-import type { DecideContext, Decision, Pruner } from "../study/contract.ts";
-import { StudyError } from "../study/errors.ts";
+import type { DecideContext, Decision, Pruner } from "../contract/contract.ts";
+import { StudyError } from "../errors/errors.ts";
 import { reportedLosses } from "./progress.ts";
 
 export interface ThresholdOptions {

@@ -1,8 +1,8 @@
 // Stop a trial that loses to the best one instance by instance (fold, task, seed): Wilcoxon's signed-rank test on the
 // paired reports, where a step is the number of an instance rather than a time.
-import { normalCdf } from "../samplers/normal.ts";
-import { TrialState, type DecideContext, type Decision, type Pruner, type StudyView } from "../study/contract.ts";
-import { StudyError } from "../study/errors.ts";
+import { normalCdf } from "../math/normal.ts";
+import { TrialState, type DecideContext, type Decision, type Pruner, type StudyView } from "../contract/contract.ts";
+import { StudyError } from "../errors/errors.ts";
 import { reportedLosses } from "./progress.ts";
 
 export interface WilcoxonOptions {

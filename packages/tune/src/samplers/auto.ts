@@ -3,12 +3,12 @@
 import type { Internal } from "../space/distribution.ts";
 import { cardinality } from "../space/distribution.ts";
 import type { ParameterSpec } from "../space/space.ts";
-import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
-import { CMAESSampler } from "./cma-es.ts";
-import { GPSampler } from "./gp.ts";
+import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../contract/contract.ts";
+import { CMAESSampler } from "./cma-es/sampler.ts";
+import { GPSampler } from "./gp/sampler.ts";
 import { ExhaustiveSampler } from "./grid.ts";
-import { NSGASampler } from "./nsga.ts";
-import { TPESampler } from "./tpe.ts";
+import { NSGASampler } from "./evolution/nsga.ts";
+import { TPESampler } from "./tpe/sampler.ts";
 
 /** Finished trials up to which a Gaussian process pays for its cost, when the budget is usual or very large. */
 const MODEL_TRIALS = 300, MODEL_TRIALS_OF_LARGE_BUDGET = 100, LARGE_BUDGET = 2000;

@@ -2,19 +2,19 @@
 import { describe, expect, test } from "vitest";
 import { categoricalDistribution, contains, floatDistribution, intDistribution, permutationDistribution, simplexDistribution, subsetDistribution } from "../space/distribution.ts";
 import { SearchSpace, pointKey, type Assignment } from "../space/space.ts";
-import { TrialState, type Sampler } from "../study/contract.ts";
-import type { StudyState } from "../study/state.ts";
+import { TrialState, type Sampler } from "../contract/contract.ts";
+import type { StudyState } from "../state/state.ts";
 import { AutoSampler } from "./auto.ts";
-import { CMAESSampler } from "./cma-es.ts";
-import { EvolutionSampler } from "./evolution.ts";
-import { GPSampler } from "./gp.ts";
-import { LSHADESampler } from "./lshade.ts";
-import { NSGASampler } from "./nsga.ts";
+import { CMAESSampler } from "./cma-es/sampler.ts";
+import { EvolutionSampler } from "./evolution/steady-state.ts";
+import { GPSampler } from "./gp/sampler.ts";
+import { LSHADESampler } from "./evolution/lshade.ts";
+import { NSGASampler } from "./evolution/nsga.ts";
 import { RandomSampler } from "./random.ts";
-import { RegularisedEvolutionSampler } from "./regularised-evolution.ts";
+import { RegularisedEvolutionSampler } from "./evolution/regularised.ts";
 import { askContext, simulate, simulatedStudy } from "./simulation.ts";
 import { SobolSampler } from "./sobol.ts";
-import { TPESampler } from "./tpe.ts";
+import { TPESampler } from "./tpe/sampler.ts";
 
 const samplers: Record<string, () => Sampler> = {
   random: () => new RandomSampler(),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { categoricalDistribution, floatDistribution, intDistribution } from "../space/distribution.ts";
 import { pointKey, SearchSpace } from "../space/space.ts";
-import { SpaceError } from "../study/errors.ts";
+import { SpaceError } from "../errors/errors.ts";
 import { ExhaustiveSampler, GridSampler } from "./grid.ts";
 import { askContext, simulate, simulatedStudy } from "./simulation.ts";
 

@@ -2,8 +2,8 @@
 // remember which point they took, so there is nothing else to keep or to race for.
 import { cardinality, fromUnit, toInternal, unitWidth, valueAt, type Distribution, type Internal, type ParameterValue } from "../space/distribution.ts";
 import { sameInternal, type Assignment, type ParameterSpec, type SearchSpace } from "../space/space.ts";
-import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../study/contract.ts";
-import { SpaceError } from "../study/errors.ts";
+import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../contract/contract.ts";
+import { SpaceError } from "../errors/errors.ts";
 import { keepState } from "./history.ts";
 import { randomValue } from "./random.ts";
 

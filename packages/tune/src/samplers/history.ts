@@ -3,7 +3,7 @@
 import { cardinality, toUnit, unitWidth, type Distribution } from "../space/distribution.ts";
 import { sameDistribution } from "../space/distribution.ts";
 import type { SearchSpace } from "../space/space.ts";
-import { TrialState, type AskContext, type StudyView } from "../study/contract.ts";
+import { TrialState, type AskContext, type StudyView } from "../contract/contract.ts";
 
 /** One coordinate of the unit cube. */
 export interface UnitDimension {

@@ -1,8 +1,8 @@
 // Independent uniform draws: the baseline, the start of every model, and the way out when a model has nothing to say.
 import { fromUnit, unitWidth, type Internal } from "../space/distribution.ts";
 import type { Assignment, ParameterSpec } from "../space/space.ts";
-import { SpaceError } from "../study/errors.ts";
-import type { AskContext, Proposal, Sampler } from "../study/contract.ts";
+import { SpaceError } from "../errors/errors.ts";
+import type { AskContext, Proposal, Sampler } from "../contract/contract.ts";
 
 /** Uniform over the space, uniform in the logarithm where a parameter says `log`. */
 export class RandomSampler implements Sampler {

@@ -3,10 +3,10 @@
 import { createRandom } from "../random/random.ts";
 import { contains, type Internal } from "../space/distribution.ts";
 import type { Assignment, SearchSpace } from "../space/space.ts";
-import type { AskContext, Direction, Sampler } from "../study/contract.ts";
-import { SpaceError, StudyError } from "../study/errors.ts";
-import { toJsonInternal } from "../study/events.ts";
-import { StudyState } from "../study/state.ts";
+import type { AskContext, Direction, Sampler } from "../contract/contract.ts";
+import { SpaceError, StudyError } from "../errors/errors.ts";
+import { toJsonInternal } from "../state/events.ts";
+import { StudyState } from "../state/state.ts";
 
 export interface SimulationOptions {
   readonly space: SearchSpace;

@@ -3,7 +3,7 @@
 import { hashString } from "../random/random.ts";
 import { fromUnit, unitWidth, type Internal } from "../space/distribution.ts";
 import type { ParameterSpec } from "../space/space.ts";
-import type { AskContext, Proposal, Sampler } from "../study/contract.ts";
+import type { AskContext, Proposal, Sampler } from "../contract/contract.ts";
 import { randomAssignment, randomValue } from "./random.ts";
 
 /** Dimensions with direction numbers; further ones are hashed, i.e. random. */

@@ -1,6 +1,6 @@
 // The typed builder: `space.object({ lr: space.float(1e-5, 1e-1, { log: true }) })` is a tree whose TypeScript
 // type is inferred; it flattens to a SearchSpace and turns assignments back into typed values.
-import { SpaceError } from "../study/errors.ts";
+import { SpaceError } from "../errors/errors.ts";
 import {
   categoricalDistribution, floatDistribution, intDistribution, internalWidth, ordinalDistribution, permutationDistribution, simplexDistribution,
   subsetDistribution, toExternal, type Distribution, type FloatOptions, type IntOptions, type ParameterValue, type Scalar, type SubsetOptions,

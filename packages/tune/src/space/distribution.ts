@@ -1,6 +1,6 @@
 // What one parameter may be, and its two numeric forms: *internal* (what columns store: the number itself, or
 // indices of choices) and *unit* (a point of [0, 1]^d that quasi-random and model-based samplers work in).
-import { DistributionError } from "../study/errors.ts";
+import { DistributionError } from "../errors/errors.ts";
 
 /** A value a choice can have; JSON scalars, as every storage keeps them. */
 export type Scalar = string | number | boolean | null;

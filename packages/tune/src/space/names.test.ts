@@ -1,6 +1,6 @@
 // Names that no storage could hold are refused where they are declared, and leave nothing behind.
 import { describe, expect, test } from "vitest";
-import { NameError, SpaceError } from "../study/errors.ts";
+import { NameError, SpaceError } from "../errors/errors.ts";
 import { createStudy } from "../study/study.ts";
 import { MemoryStorage } from "../storage/memory.ts";
 import { space } from "./builder.ts";

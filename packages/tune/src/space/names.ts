@@ -1,6 +1,6 @@
 // Which names there may be: those that every storage, Optuna's tables included, can hold and tell apart. They are
 // checked where they are declared, before anything is kept under them.
-import { NameError } from "../study/errors.ts";
+import { NameError } from "../errors/errors.ts";
 
 /** The longest name, in UTF-16 units: Optuna's columns have 512 characters, of which a prefix or an index takes some. */
 const LONGEST = 480;

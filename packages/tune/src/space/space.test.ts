@@ -1,7 +1,7 @@
 // Distributions and spaces: round trips between internal, external and unit forms, counting, conditions, inference.
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { DistributionError, SpaceError } from "../study/errors.ts";
+import { DistributionError, SpaceError } from "../errors/errors.ts";
 import { space, type Infer } from "./builder.ts";
 import {
   cardinality, categoricalDistribution, contains, floatDistribution, fromUnit, intDistribution, ordinalDistribution, permutationDistribution, simplexDistribution,

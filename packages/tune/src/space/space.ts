@@ -1,6 +1,6 @@
 // A flat search space: named parameters, who is active under which choice, and input constraints. Samplers see
 // only this form; the typed builder and define-by-run trials both end in it.
-import { SpaceError } from "../study/errors.ts";
+import { SpaceError } from "../errors/errors.ts";
 import { cardinality, fromUnit, internalWidth, toUnit, unitWidth, valueAt, type Distribution, type Internal, type ParameterValue } from "./distribution.ts";
 
 /** The parameter is active only when categorical `parameter` is active and takes its choice number `choice`. */

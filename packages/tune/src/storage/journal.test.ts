@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RandomSampler } from "../samplers/random.ts";
-import { StorageCorruptError, StorageLockedError, StorageVersionError, StudyError } from "../study/errors.ts";
+import { StorageCorruptError, StorageLockedError, StorageVersionError, StudyError } from "../errors/errors.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
 import { JournalStorage, type JournalOptions, type JournalStore } from "./journal.ts";
 

@@ -4,9 +4,9 @@
 import { existsSync } from "node:fs";
 import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { StorageCorruptError, StorageError, StorageLockedError, StorageVersionError, StudyError } from "../study/errors.ts";
-import { isStudyEvent, type CreateEvent, type StudyEvent } from "../study/events.ts";
-import { StudyState, type SavedStudy, type SavedTrial } from "../study/state.ts";
+import { StorageCorruptError, StorageError, StorageLockedError, StorageVersionError, StudyError } from "../errors/errors.ts";
+import { isStudyEvent, type CreateEvent, type StudyEvent } from "../state/events.ts";
+import { StudyState, type SavedStudy, type SavedTrial } from "../state/state.ts";
 import { crc32c } from "./crc32c.ts";
 import { parseJson, stringifyJson } from "./json.ts";
 import { chooseStudy, studyExists } from "./memory.ts";

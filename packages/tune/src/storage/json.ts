@@ -1,7 +1,7 @@
 // JSON with the three numbers that JSON lacks, written as Python's json module does: NaN, Infinity, -Infinity.
 // Journals and Optuna's databases hold them; standard text takes the fast built-in path.
-import type { Json } from "../study/contract.ts";
-import { StorageCorruptError, ValueError } from "../study/errors.ts";
+import type { Json } from "../contract/contract.ts";
+import { StorageCorruptError, ValueError } from "../errors/errors.ts";
 
 /** The text of a JSON value; non-finite numbers become NaN, Infinity, -Infinity. */
 export function stringifyJson(value: unknown): string {

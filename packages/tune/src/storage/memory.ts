@@ -1,7 +1,7 @@
 // Studies that live as long as the process: the state is all there is; events are applied and forgotten.
-import { StudyError } from "../study/errors.ts";
-import type { CreateEvent, StudyEvent } from "../study/events.ts";
-import { StudyState } from "../study/state.ts";
+import { StudyError } from "../errors/errors.ts";
+import type { CreateEvent, StudyEvent } from "../state/events.ts";
+import { StudyState } from "../state/state.ts";
 import type { Emit, Storage, StudyStore } from "./storage.ts";
 
 export class MemoryStorage implements Storage {

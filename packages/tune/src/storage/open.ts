@@ -1,6 +1,6 @@
 // From an address to a storage: "memory:", "journal:study.journal", "sqlite:study.db", "postgres://…". All but the
 // first are Node's, which installs them: a browser never meets its modules.
-import { StorageError } from "../study/errors.ts";
+import { StorageError } from "../errors/errors.ts";
 import { MemoryStorage } from "./memory.ts";
 import type { Storage } from "./storage.ts";
 

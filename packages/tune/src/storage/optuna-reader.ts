@@ -2,10 +2,10 @@
 // another master, or Optuna itself. Only differences become events, so reading twice changes nothing.
 import { indexOfScalar, internalWidth, ordinalDistribution, permutationDistribution, sameDistribution, simplexDistribution, subsetDistribution, type Distribution, type Internal } from "../space/distribution.ts";
 import { sameInternal } from "../space/space.ts";
-import { TrialState, type Json } from "../study/contract.ts";
-import { StorageCorruptError } from "../study/errors.ts";
-import { isStudyEvent, toJsonInternal, type FinishEvent, type StudyEvent } from "../study/events.ts";
-import type { LateResult, StudyState } from "../study/state.ts";
+import { TrialState, type Json } from "../contract/contract.ts";
+import { StorageCorruptError } from "../errors/errors.ts";
+import { isStudyEvent, toJsonInternal, type FinishEvent, type StudyEvent } from "../state/events.ts";
+import type { LateResult, StudyState } from "../state/state.ts";
 import { parseJson, stringifyJson } from "./json.ts";
 import { fromOptunaDistribution, isObject, isScalar, parseTime, unite } from "./optuna-schema.ts";
 

@@ -11,10 +11,10 @@ import { afterAll, describe, expect, test } from "vitest";
 import { importance } from "../analysis/importance.ts";
 import { resultsOf } from "../analysis/results.ts";
 import { toCsv, trialsTable } from "../analysis/tables.ts";
-import { TPESampler } from "../samplers/tpe.ts";
-import type { FrozenTrial, Json } from "../study/contract.ts";
+import { TPESampler } from "../samplers/tpe/sampler.ts";
+import type { FrozenTrial, Json } from "../contract/contract.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
-import type { Trial } from "../study/trial.ts";
+import type { Trial } from "../trials/trial.ts";
 import { parseJson, stringifyJson } from "./json.ts";
 import { toOptunaDistribution } from "./optuna-schema.ts";
 

@@ -1,11 +1,10 @@
 // A study in Optuna's tables, in whichever database: every change is one transaction that first reads what others
 // wrote. Masters renew their leases from a thread of their own, so a busy main thread loses nothing.
 import { Worker } from "node:worker_threads";
-import type { Direction } from "../study/contract.ts";
-import { StorageCorruptError, StorageError, StorageVersionError, StudyError, TuneError } from "../study/errors.ts";
-import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../study/events.ts";
-import { MANUAL } from "../study/master.ts";
-import { StudyState } from "../study/state.ts";
+import { MANUAL, type Direction } from "../contract/contract.ts";
+import { StorageCorruptError, StorageError, StorageVersionError, StudyError, TuneError } from "../errors/errors.ts";
+import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../state/events.ts";
+import { StudyState } from "../state/state.ts";
 import type { Distribution } from "../space/distribution.ts";
 import type { HeartbeatData } from "./heartbeat.ts";
 import { parseJson } from "./json.ts";

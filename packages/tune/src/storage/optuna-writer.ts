@@ -2,10 +2,9 @@
 // "nabla:" and to the side tables; it reads the rest as its own.
 import type { Distribution } from "../space/distribution.ts";
 import { internalWidth } from "../space/distribution.ts";
-import type { Json } from "../study/contract.ts";
-import type { NoteEvent, ParametersEvent, StudyEvent } from "../study/events.ts";
-import { MANUAL } from "../study/master.ts";
-import type { StudyState } from "../study/state.ts";
+import { MANUAL, type Json } from "../contract/contract.ts";
+import type { NoteEvent, ParametersEvent, StudyEvent } from "../state/events.ts";
+import type { StudyState } from "../state/state.ts";
 import { stringifyJson } from "./json.ts";
 import { componentDistribution, formatTime, toOptunaDistribution } from "./optuna-schema.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RandomSampler } from "../samplers/random.ts";
-import { StorageCorruptError, StorageError, StorageVersionError } from "../study/errors.ts";
+import { StorageCorruptError, StorageError, StorageVersionError } from "../errors/errors.ts";
 import { createStudy, loadStudy } from "../study/study.ts";
 import { openStorage } from "./open.ts";
 import { connectPostgres } from "./postgres.ts";

@@ -1,6 +1,6 @@
 // PostgreSQL as the meeting point of many machines, through the optional peer `pg`. The study's row is the lock of a
 // change, FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are taking, LISTEN/NOTIFY wakes idle masters.
-import { StorageError } from "../study/errors.ts";
+import { StorageError } from "../errors/errors.ts";
 import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";

@@ -2,7 +2,7 @@
 // trial; the write-ahead log, synchronised at durable commits only, keeps what was confirmed: one sync for a trial.
 import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { StorageError } from "../study/errors.ts";
+import { StorageError } from "../errors/errors.ts";
 import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
 import type { SqlValue } from "./optuna-writer.ts";
 import type { Storage } from "./storage.ts";

@@ -1,7 +1,7 @@
 // What every storage promises. A store keeps the events of one study and a StudyState in step with them; a change
 // is a transaction that sees everything others wrote before it, so the same pure rules hold in memory and in a cluster.
-import type { CreateEvent, StudyEvent } from "../study/events.ts";
-import type { StudyState } from "../study/state.ts";
+import type { CreateEvent, StudyEvent } from "../state/events.ts";
+import type { StudyState } from "../state/state.ts";
 
 /** Takes an event in: checked, applied to the state, and kept. */
 export type Emit = (event: StudyEvent) => void;

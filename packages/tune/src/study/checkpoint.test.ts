@@ -3,10 +3,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseJson, stringifyJson } from "../storage/json.ts";
-import { TrialState } from "./contract.ts";
-import { StorageCorruptError } from "./errors.ts";
-import type { StudyEvent } from "./events.ts";
-import { replay, StudyState, type SavedStudy, type SavedTrial } from "./state.ts";
+import { TrialState } from "../contract/contract.ts";
+import { StorageCorruptError } from "../errors/errors.ts";
+import type { StudyEvent } from "../state/events.ts";
+import { replay, StudyState, type SavedStudy, type SavedTrial } from "../state/state.ts";
 
 const CREATE: StudyEvent = { type: "create", name: "s", seed: 1, directions: ["minimize", "maximize"], metricNames: ["a", "b"], noisy: false };
 

@@ -1,15 +1,15 @@
 // A parallel run is a function of its log: at every ask the sampler, given the log so far, proposes what it proposed then.
 import { describe, expect, test } from "vitest";
 import { AutoSampler } from "../samplers/auto.ts";
-import { TPESampler } from "../samplers/tpe.ts";
+import { TPESampler } from "../samplers/tpe/sampler.ts";
 import { space } from "../space/builder.ts";
 import { MemoryStorage, MemoryStore } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Sampler } from "./contract.ts";
-import { StorageCorruptError } from "./errors.ts";
-import type { CreateEvent, StudyEvent } from "./events.ts";
-import { createTrial } from "./proposal.ts";
-import { replay, type StudyState } from "./state.ts";
+import type { Sampler } from "../contract/contract.ts";
+import { StorageCorruptError } from "../errors/errors.ts";
+import type { CreateEvent, StudyEvent } from "../state/events.ts";
+import { createTrial } from "../trials/proposal.ts";
+import { replay, type StudyState } from "../state/state.ts";
 import { createStudy } from "./study.ts";
 
 class RecordingStore extends MemoryStore {

@@ -4,13 +4,13 @@ import { ExhaustiveSampler, GridSampler } from "../samplers/grid.ts";
 import { RandomSampler } from "../samplers/random.ts";
 import { space } from "../space/builder.ts";
 import { MemoryStorage, MemoryStore } from "../storage/memory.ts";
-import type { Decision, FrozenTrial, Scheduler } from "./contract.ts";
-import { DistributionError, NaNValueError, ParameterRedeclaredError, StorageError, StudyError, TrialStateError, ValueError } from "./errors.ts";
-import { replay } from "./state.ts";
+import type { Decision, FrozenTrial, Scheduler } from "../contract/contract.ts";
+import { DistributionError, NaNValueError, ParameterRedeclaredError, StorageError, StudyError, TrialStateError, ValueError } from "../errors/errors.ts";
+import { replay } from "../state/state.ts";
 import { createStudy, loadStudy } from "./study.ts";
-import type { CreateEvent, StudyEvent } from "./events.ts";
+import type { CreateEvent, StudyEvent } from "../state/events.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Trial } from "./trial.ts";
+import type { Trial } from "../trials/trial.ts";
 
 const random = new RandomSampler();
 const quadratic = (trial: Trial): number => (trial.float("x", -5, 5) - 2) ** 2 + trial.int("n", 0, 100);

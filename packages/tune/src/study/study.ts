@@ -10,13 +10,13 @@ import { bestTrials } from "../analysis/tables.ts";
 import { resultsOf } from "../analysis/results.ts";
 import { MedianPruner } from "../pruners/percentile.ts";
 import { AutoSampler } from "../samplers/auto.ts";
-import { TrialState, type Direction, type FrozenTrial, type Json, type Sampler, type Scheduler, type StudyView } from "./contract.ts";
-import { StudyError, TrialStateError } from "./errors.ts";
-import { defaultMetricNames } from "./events.ts";
-import { Master, MANUAL, type Outcome } from "./master.ts";
-import { runLoop, type Executor } from "./optimize.ts";
-import type { LateResult } from "./state.ts";
-import { Trial, type Metrics } from "./trial.ts";
+import { MANUAL, TrialState, type Direction, type FrozenTrial, type Json, type Sampler, type Scheduler, type StudyView } from "../contract/contract.ts";
+import { StudyError, TrialStateError } from "../errors/errors.ts";
+import { defaultMetricNames } from "../state/events.ts";
+import { Master, type Outcome } from "../trials/master.ts";
+import { runLoop, type Executor } from "../trials/loop.ts";
+import type { LateResult } from "../state/state.ts";
+import { Trial, type Metrics } from "../trials/trial.ts";
 
 /** What a define-by-run objective's `trial.params` holds. */
 export type Parameters = Readonly<Record<string, ParameterValue>>;

@@ -1,6 +1,6 @@
 // Colours that people with colour-vision deficiencies can tell apart, on white.
 // Categories: Okabe & Ito 2008, ordered by contrast; magnitudes: the viridis ramp, dark for best.
-import type { TrialStateName } from "../../study/contract.ts";
+import type { TrialStateName } from "../../contract/contract.ts";
 
 export const CATEGORIES: readonly string[] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222"];
 

@@ -1,5 +1,5 @@
 // The objective over two parameters as filled contours of a smooth fit, with the trials on top.
-import { ValueError } from "../../study/errors.ts";
+import { ValueError } from "../../errors/errors.ts";
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { ramp } from "./colours.ts";

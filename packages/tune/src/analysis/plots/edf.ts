@@ -1,7 +1,7 @@
 // Empirical distribution functions of several studies: the further up and left (minimise), the better the space or sampler.
 import { empiricalDistribution } from "../regret.ts";
 import { objectiveName, type StudyResults } from "../results.ts";
-import { ValueError } from "../../study/errors.ts";
+import { ValueError } from "../../errors/errors.ts";
 import { chart, type Size } from "./chart.ts";
 import { category } from "./colours.ts";
 import { linearScale, numericScale } from "./scale.ts";

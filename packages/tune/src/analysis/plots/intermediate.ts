@@ -1,6 +1,6 @@
 // Learning curves: what each trial reported step by step, coloured by how the trial ended.
-import { ValueError } from "../../study/errors.ts";
-import type { TrialStateName } from "../../study/contract.ts";
+import { ValueError } from "../../errors/errors.ts";
+import type { TrialStateName } from "../../contract/contract.ts";
 import type { StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { STATE_COLOURS } from "./colours.ts";

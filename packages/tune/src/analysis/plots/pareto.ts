@@ -1,5 +1,5 @@
 // Two objectives against each other, with the Pareto front over all objectives.
-import { ValueError } from "../../study/errors.ts";
+import { ValueError } from "../../errors/errors.ts";
 import { paretoFront } from "../../pareto/dominance.ts";
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";

@@ -1,8 +1,8 @@
 // Figures need one number or one category per axis: subsets become a yes or no per member, permutations a position per
 // item, simplexes a weight per component.
 import { floatDistribution, intDistribution, categoricalDistribution, type Distribution, type ParameterValue } from "../../space/distribution.ts";
-import { ValueError } from "../../study/errors.ts";
-import type { FrozenTrial } from "../../study/contract.ts";
+import { ValueError } from "../../errors/errors.ts";
+import type { FrozenTrial } from "../../contract/contract.ts";
 import { parameterNames, type StudyResults } from "../results.ts";
 import { valueText } from "./scale.ts";
 

@@ -1,6 +1,6 @@
 // Scales: a value's place on an axis as a fraction, and the ticks that make the axis readable.
 import type { ParameterValue } from "../../space/distribution.ts";
-import type { FrozenTrial } from "../../study/contract.ts";
+import type { FrozenTrial } from "../../contract/contract.ts";
 
 export interface Tick {
   readonly value: number;

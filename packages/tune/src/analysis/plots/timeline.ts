@@ -1,5 +1,5 @@
 // When each trial ran and how it ended: shows idle workers, stragglers and failures.
-import type { TrialStateName } from "../../study/contract.ts";
+import type { TrialStateName } from "../../contract/contract.ts";
 import type { StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { STATE_COLOURS } from "./colours.ts";
