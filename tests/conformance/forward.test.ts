@@ -6,42 +6,21 @@ import { node } from "../../packages/nabla/src/ops/build.ts";
 import type { OpName } from "../../packages/nabla/src/ops/graph.ts";
 import { rules } from "../../packages/nabla/src/ops/registry.ts";
 import type { HostValue, Rule, Sample } from "../../packages/nabla/src/ops/rule.ts";
-import { sizeOf } from "../../packages/nabla/src/ops/shape.ts";
 import { devices } from "../devices.ts";
 import { expectClose, placeholder, runOn, type Tolerance, widened } from "./run.ts";
 
 // A source has no value of its own.
 const names = (Object.keys(rules) as OpName[]).filter((op) => op !== "source");
 
-/** Half a unit in the last place: the operation is correctly rounded. */
-const exact = 2 ** -24;
+/** Half a unit in the last place of 1. */
+const halfUnit = 2 ** -24;
 /** float64 is held to the same functions, at its own precision; its polynomials may be a little looser. */
 const NARROWER = 2 ** -27;
 
 function tolerance(op: OpName, { inputs }: Sample<OpName>, out: HostValue): Tolerance {
-  const scale = out.dtype === "float64" ? NARROWER : 1;
-  return { relative: (rules[op].roundingError ?? 1) * exact * scale, absolute: rounding(op, inputs, out) * scale };
-}
-
-/** Error that does not shrink with the result: where terms cancel, and near the zeros of sin and cos of large numbers. */
-function rounding(op: OpName, inputs: readonly HostValue[], out: HostValue): number {
-  const largest = ({ data }: HostValue): number => Float64Array.from(data).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
-  switch (op) {
-    case "sin":
-    case "cos":
-      return 2 * exact;
-    case "log":
-      return exact / 4;
-    case "sum":
-    case "scatterAdd": {
-      const terms = sizeOf(inputs.at(-1)!.shape) / Math.max(1, op === "sum" ? sizeOf(out.shape) : 1);
-      return exact * terms * largest(inputs.at(-1)!);
-    }
-    case "matmul":
-      return exact * (sizeOf(inputs[0]!.shape) + 1) * largest(inputs[0]!) * largest(inputs[1]!);
-    default:
-      return 0;
-  }
+  const unit = halfUnit * (out.dtype === "float64" ? NARROWER : 1);
+  const { roundingError } = rules[op];
+  return { relative: roundingError.relative * unit, absolute: roundingError.absolute(inputs, out) * unit };
 }
 
 describe.each(devices)("forward ($name)", ({ make }) => {

@@ -3,9 +3,11 @@
 import type { Access, Instruction, RegisterType } from "../kernels/kernel.ts";
 import type { DType } from "../ops/dtype.ts";
 import { type BinaryOp, binaryRules, type UnaryOp, unaryRules } from "../ops/elementwise.ts";
-import type { AnyNode, GraphNode, OpName } from "../ops/graph.ts";
+import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import type { NodeOfKind } from "../ops/kind.ts";
+import { byKind } from "../ops/registry.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
-import { flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
+import { flatten, type IndexMap, inputMap, mapKey, type MovementNode } from "./index-map.ts";
 
 /** The register a dtype is computed in. */
 export function registerType(dtype: DType): RegisterType {
@@ -21,8 +23,10 @@ export type Leaf =
 /** Resolves a node read through `map`. */
 export type Resolve = (node: GraphNode, map: IndexMap) => Leaf;
 
-const isUnary = (op: OpName): op is UnaryOp => Object.hasOwn(unaryRules, op);
-const isBinary = (op: OpName): op is BinaryOp => Object.hasOwn(binaryRules, op);
+type UnaryNode = Extract<AnyNode, { op: UnaryOp }>;
+type BinaryNode = Extract<AnyNode, { op: BinaryOp }>;
+const isUnary = (node: AnyNode): node is UnaryNode => Object.hasOwn(unaryRules, node.op);
+const isBinary = (node: AnyNode): node is BinaryNode => Object.hasOwn(binaryRules, node.op);
 
 /** Builds one body; the same expression is written once. */
 export class BodyBuilder {
@@ -42,7 +46,7 @@ export class BodyBuilder {
     const key = `${node.id}@${mapKey(map)}`;
     let value = this.#values.get(key);
     if (value === undefined) {
-      value = this.#build(node as AnyNode, map);
+      value = this.#build(node, map);
       this.#values.set(key, value);
     }
     return value;
@@ -68,37 +72,60 @@ export class BodyBuilder {
     return index;
   }
 
-  #build(node: AnyNode, map: IndexMap): number {
-    const type = registerType(node.dtype);
-    const leaf = this.#resolve(node, map);
-    if (leaf?.kind === "buffer") return this.#emit({ op: "load", type, access: this.access(node, leaf.buffer, map) });
+  #build(wanted: GraphNode, map: IndexMap): number {
+    const type = registerType(wanted.dtype);
+    const leaf = this.#resolve(wanted, map);
+    if (leaf?.kind === "buffer") return this.#emit({ op: "load", type, access: this.access(wanted, leaf.buffer, map) });
     if (leaf?.kind === "accumulator") return this.#emit({ op: "accumulator", type, index: leaf.index });
-    if (isMovement(node)) return this.#move(node as MovementNode, map);
-    const input = (index: number): number => this.value(node.inputs[index]!, map);
-    if (isUnary(node.op)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0) });
-    if (isBinary(node.op)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0), b: input(1) });
+    const { kind, node } = byKind(wanted);
+    switch (kind) {
+      case "leaf":
+        return this.#leaf(node, map);
+      case "elementwise":
+        return this.#elementwise(node, map);
+      case "movement":
+        return this.#move(node, map);
+      case "lookup":
+        return node.op === "gather" ? this.#gather(node, map) : this.#randomBits(node, map);
+      case "reduction":
+      case "contraction":
+      case "scatter":
+      case "assembly":
+        throw new Error(`${node.op} has no scalar body: it must be stored before it is read.`);
+    }
+  }
+
+  #leaf(node: NodeOfKind<"leaf">, map: IndexMap): number {
     switch (node.op) {
       case "constant":
-        return this.#emit({ op: "constant", type, value: node.params.value });
+        return this.#emit({ op: "constant", type: registerType(node.dtype), value: node.params.value });
       case "iota":
         return this.#emit({ op: "index", type: "int32", ...map[node.params.axis]! });
+      case "source":
+        throw new Error("A source has no scalar body: it is bound to a buffer.");
+    }
+  }
+
+  #elementwise(node: NodeOfKind<"elementwise">, map: IndexMap): number {
+    const type = registerType(node.dtype);
+    const input = (index: number): number => this.value(node.inputs[index]!, map);
+    if (isUnary(node)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0) });
+    if (isBinary(node)) return this.#wrapped(node.dtype, { op: node.op, type, a: input(0), b: input(1) });
+    switch (node.op) {
       case "stopGradient":
         return input(0);
       case "cast":
         return this.#cast(node.inputs[0]!.dtype, node.dtype, input(0));
       case "select":
         return this.#emit({ op: "select", type, condition: input(0), a: input(1), b: input(2) });
-      case "gather":
-        return this.#gather(node, map);
-      case "randomBits": {
-        const counter = this.#emit({ op: "index", type: "int32", ...flatten(map, rowMajorStrides(node.shape), this.#rank) });
-        const key = node.inputs[0]!;
-        const word = (index: number): number => this.value(key, [{ offset: index, strides: new Array<number>(this.#rank).fill(0) }]);
-        return this.#emit({ op: "randomBits", type: "int32", k0: word(0), k1: word(1), counter });
-      }
-      default:
-        throw new Error(`${node.op} has no scalar body: it must be stored before it is read.`);
     }
+  }
+
+  #randomBits(node: GraphNode<"randomBits">, map: IndexMap): number {
+    const counter = this.#emit({ op: "index", type: "int32", ...flatten(map, rowMajorStrides(node.shape), this.#rank) });
+    const key = node.inputs[0]!;
+    const word = (index: number): number => this.value(key, [{ offset: index, strides: new Array<number>(this.#rank).fill(0) }]);
+    return this.#emit({ op: "randomBits", type: "int32", k0: word(0), k1: word(1), counter });
   }
 
   #move(node: MovementNode, map: IndexMap): number {
@@ -111,7 +138,7 @@ export class BodyBuilder {
     return this.#emit({ op: "load", type: registerType(node.dtype), access: this.access(node, leaf.buffer, map) });
   }
 
-  #gather(node: AnyNode, map: IndexMap): number {
+  #gather(node: GraphNode<"gather">, map: IndexMap): number {
     const [table, indices] = node.inputs as readonly [GraphNode, GraphNode];
     const row = this.value(indices, map.slice(0, indices.shape.length));
     const leaf = this.#resolve(table, []);
@@ -137,9 +164,13 @@ export class BodyBuilder {
   }
 }
 
+const isScalar = (instruction: Instruction): instruction is Extract<Instruction, { op: UnaryOp | BinaryOp }> =>
+  Object.hasOwn(unaryRules, instruction.op) || Object.hasOwn(binaryRules, instruction.op);
+
 /** Text that two instructions share exactly when they compute the same. */
 function keyOf(instruction: Instruction): string {
   const { op, type } = instruction;
+  if (isScalar(instruction)) return `${op} ${type}:${instruction.a}${"b" in instruction ? `,${instruction.b}` : ""}`;
   switch (instruction.op) {
     case "load": {
       const { buffer, offset, strides, indirect } = instruction.access;
@@ -157,7 +188,5 @@ function keyOf(instruction: Instruction): string {
       return `${type}<${instruction.a}${instruction.wrap ?? ""}`;
     case "randomBits":
       return `r${instruction.k0},${instruction.k1},${instruction.counter}`;
-    default:
-      return "b" in instruction ? `${op} ${type}:${instruction.a},${instruction.b}` : `${op} ${type}:${instruction.a}`;
   }
 }

@@ -1,9 +1,10 @@
 // Fusion: stored values that one kernel can produce together become one cluster.
 // Elementwise values join the product or reduction they read (its epilogue), or the elementwise kernel whose data they share.
 import type { GraphNode } from "../ops/graph.ts";
+import { byKind } from "../ops/registry.ts";
 import { sameShape, sizeOf } from "../ops/shape.ts";
-import { type IndexMap, identityMap } from "./index-map.ts";
-import { hasOwnKernel } from "./store.ts";
+import { type IndexMap, identityMap, type MovementNode } from "./index-map.ts";
+import { hasOwnKernel, treatmentOf } from "./kinds.ts";
 
 /** The stored nodes one kernel (for pad and concat: one group of kernels) produces. */
 export interface Cluster {
@@ -34,7 +35,24 @@ export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves:
 }
 
 /** Whether an element of `node` is made of the same element of `input`. */
-function keepsPlace(node: GraphNode, input: GraphNode): boolean {
+function keepsPlace(reader: GraphNode, input: GraphNode): boolean {
+  const { kind, node } = byKind(reader);
+  switch (kind) {
+    case "elementwise":
+      return true;
+    case "movement":
+      return movesNothing(node, input);
+    case "leaf":
+    case "lookup":
+    case "reduction":
+    case "contraction":
+    case "scatter":
+    case "assembly":
+      return false;
+  }
+}
+
+function movesNothing(node: MovementNode, input: GraphNode): boolean {
   switch (node.op) {
     case "reshape":
     case "broadcast":
@@ -43,11 +61,7 @@ function keepsPlace(node: GraphNode, input: GraphNode): boolean {
       return input === node.inputs[0];
     case "transpose":
     case "slice":
-    case "gather":
-    case "randomBits":
       return false;
-    default:
-      return true;
   }
 }
 
@@ -141,8 +155,7 @@ function candidates(
     const cluster = clusterOf.get(node);
     if (cluster !== undefined) producers.add(cluster);
   }
-  const rank = (cluster: Cluster): number => ["matmul", "sum", "max", "argmax"].indexOf(cluster.primary.op);
-  const producing = [...producers].sort((a, b) => (rank(a) + 5) % 5 - (rank(b) + 5) % 5);
+  const producing = [...producers].sort((a, b) => treatmentOf(a.primary).preference - treatmentOf(b.primary).preference);
   // Scalars (hyper-parameters) are read by all sorts of kernels; sharing one is no reason to join, but for other scalars.
   const scalar = sizeOf(root.shape) === 1;
   const sharing = clusters.filter(
@@ -154,7 +167,7 @@ function candidates(
 /** Whether `root` can be computed at each element of the cluster's kernel. */
 function fits(root: GraphNode, cluster: Cluster, { reads, overwrites }: RootFacts): boolean {
   const { primary } = cluster;
-  if (primary.op === "scatterAdd" || primary.op === "pad" || primary.op === "concat") return false;
+  if (!treatmentOf(primary).joinable) return false;
   if (identityMap(root.shape, primary.shape) === undefined) return false;
   const readByRoot = reads.get(root)!;
   // In one kernel an element may only depend on what is computed, or overwritten, at that very element.

@@ -1,6 +1,8 @@
 // Index maps: where an element of a node sits as an affine function of a kernel's coordinates.
 // Movement operations become changes of the map, so they cost nothing at run time.
-import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import type { GraphNode } from "../ops/graph.ts";
+import type { NodeOfKind } from "../ops/kind.ts";
+import { kindOf } from "../ops/registry.ts";
 import { rowMajorStrides, type Shape } from "../ops/shape.ts";
 
 /** offset + Σ strides[d]·coordinate[d]. */
@@ -96,10 +98,10 @@ export function isAffineReshape(input: Shape, output: Shape): boolean {
 }
 
 /** A node that only moves elements, one input element for each output element. */
-export type MovementNode = Extract<AnyNode, { op: "reshape" | "transpose" | "broadcast" | "slice" | "after" }>;
+export type MovementNode = NodeOfKind<"movement">;
 
-export function isMovement(node: GraphNode): boolean {
-  return node.op === "reshape" || node.op === "transpose" || node.op === "broadcast" || node.op === "slice" || node.op === "after";
+export function isMovement(node: GraphNode): node is MovementNode {
+  return kindOf(node) === "movement";
 }
 
 /** The map of a movement's input from the map of its output; undefined for a reshape that needs division. */

@@ -7,11 +7,12 @@ import { dependencies, GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, sizeOf } from "../ops/shape.ts";
 import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
 import { isMovement } from "./index-map.ts";
+import { hasOwnKernel } from "./kinds.ts";
 import { type Buffers, lowerCluster } from "./lower.ts";
 import { type Lifetime, planArena } from "./plan.ts";
 import { schedule } from "./schedule.ts";
 import { simplify } from "./simplify.ts";
-import { canonical, chooseStored, hasOwnKernel } from "./store.ts";
+import { canonical, chooseStored } from "./store.ts";
 
 /** A graph to compile. */
 export interface CompileRequest {

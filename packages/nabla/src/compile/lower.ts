@@ -2,6 +2,8 @@
 // Buffers are named by the node they hold; plan.ts gives them their place.
 import type { Instruction, Kernel, MatrixOperand, ReduceOp, Store } from "../kernels/kernel.ts";
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import type { NodeOfKind } from "../ops/kind.ts";
+import { byKind } from "../ops/registry.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { BodyBuilder, type Leaf, registerType, type Resolve } from "./body.ts";
 import { type Cluster, clusterMap } from "./fuse.ts";
@@ -20,37 +22,35 @@ export interface Buffers {
 
 /** Lowers one cluster. The kernels of the result are independent of each other. */
 export function lowerCluster(cluster: Cluster, buffers: Buffers): Kernel[] {
-  const primary = cluster.primary as AnyNode;
-  const kernels = lowerPrimary(cluster, primary, buffers);
-  return kernels.filter((kernel) => !("domain" in kernel) || sizeOf(kernel.domain) > 0);
+  return lowerPrimary(cluster, buffers).filter((kernel) => !("domain" in kernel) || sizeOf(kernel.domain) > 0);
 }
 
-function lowerPrimary(cluster: Cluster, primary: AnyNode, buffers: Buffers): Kernel[] {
-  switch (primary.op) {
-    case "matmul":
-      return [lowerProduct(cluster, primary, buffers)];
-    case "sum":
-    case "max":
-      return [lowerReduction(cluster, primary, primary.op, primary.params.axes, buffers)];
-    case "argmax":
-      return [lowerReduction(cluster, primary, "argmax", [primary.params.axis], buffers)];
-    case "scatterAdd": {
-      const [indices, updates] = primary.inputs as readonly [GraphNode, GraphNode];
-      const at = (node: GraphNode): { buffer: number; offset: number } => ({ buffer: bufferOf(node, buffers), offset: 0 });
-      const { rows } = primary.params;
-      const inner = sizeOf(primary.shape.slice(1));
-      return [{
-        kind: "scatterAdd", dtype: primary.dtype, rows, count: sizeOf(indices.shape), inner,
-        indices: at(indices), updates: at(updates), out: at(primary),
-      }];
-    }
-    case "pad":
-      return lowerPad(primary, buffers);
-    case "concat":
-      return lowerConcat(primary, buffers);
-    default:
+function lowerPrimary(cluster: Cluster, buffers: Buffers): Kernel[] {
+  const { kind, node } = byKind(cluster.primary);
+  switch (kind) {
+    case "leaf":
+    case "elementwise":
+    case "movement":
+    case "lookup":
       return [lowerMap(cluster, buffers)];
+    case "reduction":
+      return [lowerReduction(cluster, node, buffers)];
+    case "contraction":
+      return [lowerProduct(cluster, node, buffers)];
+    case "scatter":
+      return [lowerScatter(node, buffers)];
+    case "assembly":
+      return node.op === "pad" ? lowerPad(node, buffers) : lowerConcat(node, buffers);
   }
+}
+
+function lowerScatter(node: NodeOfKind<"scatter">, buffers: Buffers): Kernel {
+  const [indices, updates] = node.inputs as readonly [GraphNode, GraphNode];
+  const at = (held: GraphNode): { buffer: number; offset: number } => ({ buffer: bufferOf(held, buffers), offset: 0 });
+  return {
+    kind: "scatterAdd", dtype: node.dtype, rows: node.params.rows, count: sizeOf(indices.shape), inner: sizeOf(node.shape.slice(1)),
+    indices: at(indices), updates: at(updates), out: at(node),
+  };
 }
 
 function bufferOf(node: GraphNode, buffers: Buffers): number {
@@ -90,7 +90,9 @@ function lowerMap(cluster: Cluster, buffers: Buffers): Kernel {
   return { kind: "map", domain, ...epilogueOf(cluster, domain, buffers, undefined) };
 }
 
-function lowerReduction(cluster: Cluster, node: GraphNode, op: ReduceOp, axes: readonly number[], buffers: Buffers): Kernel {
+function lowerReduction(cluster: Cluster, node: NodeOfKind<"reduction">, buffers: Buffers): Kernel {
+  const op: ReduceOp = node.op;
+  const axes = node.op === "argmax" ? [node.params.axis] : node.params.axes;
   const input = node.inputs[0]!;
   const domain = node.shape;
   const reduced = axes.map((axis) => input.shape[axis]!);
@@ -110,7 +112,7 @@ function lowerReduction(cluster: Cluster, node: GraphNode, op: ReduceOp, axes: r
   };
 }
 
-function lowerProduct(cluster: Cluster, node: Extract<AnyNode, { op: "matmul" }>, buffers: Buffers): Kernel {
+function lowerProduct(cluster: Cluster, node: NodeOfKind<"contraction">, buffers: Buffers): Kernel {
   const [a, b] = node.inputs as readonly [GraphNode, GraphNode];
   const { transposeA, transposeB } = node.params;
   const batch = node.shape.slice(0, -2);

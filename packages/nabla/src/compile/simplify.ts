@@ -74,6 +74,7 @@ class Rewriter {
     const [a, b] = inputs as readonly [GraphNode, GraphNode];
     const folded = this.#fold(node, inputs);
     if (folded !== undefined) return folded;
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- most primitives have no simpler form
     switch (node.op) {
       case "source":
         throw new Error("A source that is not an input of the program reached the compiler.");
@@ -130,6 +131,8 @@ class Rewriter {
         return this.#reduce(node.op, a, node.params.axes);
       case "matmul":
         return this.#matmul(node, a, b);
+      default:
+        break;
     }
     return this.#make(node.op, inputs, node.params, node.shape, node.dtype);
   }
@@ -137,7 +140,7 @@ class Rewriter {
   /** Movements come last, so that products see transposes. Constants do not wait, and nothing waits for what is there from the start. */
   #after(x: GraphNode, others: readonly GraphNode[]): GraphNode {
     if (fillValue(x) !== undefined || x.op === "iota") return x;
-    if (isMovement(x) && x.op !== "after") return this.rewrite(x as AnyNode, [this.#after(x.inputs[0]!, others)]);
+    if (isMovement(x) && x.op !== "after") return this.rewrite(x, [this.#after(x.inputs[0]!, others)]);
     const later = others.filter((other) => dependencies(origin(other)).length > 0);
     return later.length === 0 ? x : this.#make("after", [x, ...later], {}, x.shape, x.dtype);
   }

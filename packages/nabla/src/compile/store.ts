@@ -1,8 +1,10 @@
 // Which values get memory: what a kernel cannot compute in passing, and what is dearer to compute twice than to store.
 // Everything else is inlined into the kernels that read it.
-import { type AnyNode, dependencies, type GraphNode, type OpName } from "../ops/graph.ts";
+import { dependencies, type GraphNode } from "../ops/graph.ts";
+import { byKind, ruleOf } from "../ops/registry.ts";
 import { sizeOf } from "../ops/shape.ts";
-import { isAffineReshape, isMovement } from "./index-map.ts";
+import { isAffineReshape, isMovement, type MovementNode } from "./index-map.ts";
+import { hasOwnKernel } from "./kinds.ts";
 
 /** The stored nodes, and for each node the stored nodes whose kernels read it. */
 export interface Storing {
@@ -11,19 +13,6 @@ export interface Storing {
   /** Rough instructions an element, were nothing but kernels' results stored. */
   readonly cost: ReadonlyMap<GraphNode, number>;
 }
-
-/** Primitives with a kernel of their own. */
-const kernelOps: ReadonlySet<OpName> = new Set<OpName>(["matmul", "sum", "max", "argmax", "scatterAdd", "pad", "concat"]);
-
-export function hasOwnKernel(node: GraphNode): boolean {
-  return kernelOps.has(node.op);
-}
-
-/** Rough instructions an element; loads and simple arithmetic are 1. */
-const costs: Partial<Record<OpName, number>> = {
-  div: 4, sqrt: 4, exp: 12, log: 12, tanh: 14, sigmoid: 14, pow: 24, sin: 16, cos: 16, randomBits: 110,
-  reshape: 0, transpose: 0, broadcast: 0, slice: 0, constant: 0, stopGradient: 0, after: 0, iota: 0,
-};
 
 /** A value read by several kernels is stored when computing it again costs more than this. */
 const RECOMPUTE_LIMIT = 5;
@@ -58,32 +47,48 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
     }
     force(target);
   };
+  const forceMoved = (node: MovementNode): void => {
+    const input = node.inputs[0]!;
+    switch (node.op) {
+      case "reshape":
+        if (!isAffineReshape(input.shape, node.shape)) force(input);
+        return;
+      case "broadcast":
+        if (cost.get(input)! >= BROADCAST_COST && sizeOf(node.shape) >= BROADCAST_REPEAT * sizeOf(input.shape)) forceView(input);
+        return;
+      case "transpose":
+      case "slice":
+      case "after":
+        return;
+    }
+  };
+  const forceInputs = (reader: GraphNode): void => {
+    const { kind, node } = byKind(reader);
+    switch (kind) {
+      case "contraction":
+        return node.inputs.forEach(forceView);
+      case "scatter":
+        return node.inputs.forEach(force);
+      case "movement":
+        return forceMoved(node);
+      case "lookup":
+        if (node.op === "gather") force(node.inputs[0]!);
+        return;
+      case "leaf":
+      case "elementwise":
+      case "reduction":
+      case "assembly":
+        return;
+    }
+  };
   for (let index = order.length - 1; index >= 0; index--) {
-    const node = order[index] as AnyNode;
+    const node = order[index]!;
     if (leaves.has(node)) continue;
     const readers = users.get(node)!;
     if (hasOwnKernel(node) || worthStoring(node, readers, cost.get(node)!)) stored.add(node);
     const owners = stored.has(node) ? [node] : readers;
     for (const input of dependencies(node)) for (const owner of owners) users.get(input)!.add(owner);
-    switch (node.op) {
-      case "matmul":
-        node.inputs.forEach(forceView);
-        break;
-      case "scatterAdd":
-        node.inputs.forEach(force);
-        break;
-      case "gather":
-        force(node.inputs[0]!);
-        break;
-      case "reshape":
-        if (!isAffineReshape(node.inputs[0]!.shape, node.shape)) force(node.inputs[0]!);
-        break;
-      case "broadcast": {
-        const input = node.inputs[0]!;
-        if (cost.get(input)! >= BROADCAST_COST && sizeOf(node.shape) >= BROADCAST_REPEAT * sizeOf(input.shape)) forceView(input);
-        break;
-      }
-    }
+    forceInputs(node);
   }
   return { stored, users, cost };
 }
@@ -94,7 +99,7 @@ function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>
     if (leaves.has(node) || hasOwnKernel(node)) {
       cost.set(node, 1);
     } else {
-      let total = costs[node.op] ?? 1;
+      let total = ruleOf(node).cost;
       for (const input of dependencies(node)) total += cost.get(input)!;
       cost.set(node, total);
     }

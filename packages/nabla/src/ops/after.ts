@@ -1,7 +1,7 @@
 // An order between values that do not depend on each other: x again, but not before something else is known.
 // What is computed from it is kept apart from what is computed from x itself, so a value given up can be computed anew.
 import type { GraphNode } from "./graph.ts";
-import { apply, type Rule } from "./rule.ts";
+import { apply, correctlyRounded, type Rule } from "./rule.ts";
 import { spread } from "./sample.ts";
 
 /** `x`, but what is computed from it waits for `others`, and is kept apart from what is computed from `x` itself. */
@@ -11,8 +11,11 @@ export function after(x: GraphNode, others: readonly GraphNode[]): GraphNode<"af
 
 export const afterRule: Rule<"after"> = {
   op: "after",
+  kind: "movement",
+  cost: 0,
   shape: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   reference: ([x], _, out) => out.data.set(x!.data),
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [, ...others] }, cotangent) => [cotangent, ...others.map(() => null)],
   jvp: ({ inputs: [, ...others] }, [tangent]) => (tangent ? after(tangent, others) : null),
   batch: ([x, ...others]) => after(x!, others),

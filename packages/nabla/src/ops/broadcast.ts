@@ -6,9 +6,9 @@ import { errors, fold, reduceSample, reduction, samples, shifted } from "./fold.
 import type { Aval, GraphNode } from "./graph.ts";
 import { constant } from "./leaf.ts";
 import { reshape } from "./movement.ts";
-import { apply, type Rule, type Sample } from "./rule.ts";
-import { aval, host, inEveryDType, spread } from "./sample.ts";
-import { formatShape, rowMajorStrides, sameShape, type Shape } from "./shape.ts";
+import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
+import { aval, host, inEveryDType, largest, spread } from "./sample.ts";
+import { formatShape, rowMajorStrides, sameShape, type Shape, sizeOf } from "./shape.ts";
 import { walk } from "./strided.ts";
 
 function broadcastSample(from: Shape, to: Shape, name?: string): Sample<"broadcast"> {
@@ -22,6 +22,8 @@ export function broadcast(x: GraphNode, shape: Shape): GraphNode<"broadcast"> {
 
 export const broadcastRule: Rule<"broadcast"> = {
   op: "broadcast",
+  kind: "movement",
+  cost: 0,
   shape: ([x], { shape }) => {
     requireShape("broadcast", shape);
     requireEntries("broadcast", "the target", shape, x!);
@@ -38,6 +40,7 @@ export const broadcastRule: Rule<"broadcast"> = {
     const strides = rowMajorStrides(x!.shape).map((stride, axis) => (x!.shape[axis] === 1 ? 0 : stride));
     walk(shape, { offset: 0, strides }, { offset: 0, strides: rowMajorStrides(shape) }, (i, o) => (out.data[o] = x!.data[i]!));
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x], params: { shape } }, cotangent) => {
     const grown = shape.flatMap((extent, axis) => (extent === x!.shape[axis] ? [] : [axis]));
     return [grown.length === 0 ? cotangent : reshape(sum(cotangent, grown), x!.shape)];
@@ -66,11 +69,17 @@ export function sum(x: GraphNode, axes: readonly number[]): GraphNode<"sum"> {
 
 export const sumRule: Rule<"sum"> = {
   op: "sum",
+  kind: "reduction",
+  cost: 1,
   shape: reduction("sum"),
   reference: ([x], params, out) => {
     const totals = new Float64Array(out.data.length);
     fold(x!, params, (element, index) => (totals[index]! += element));
     out.data.set(totals);
+  },
+  roundingError: {
+    relative: 1,
+    absolute: ([x], out) => (sizeOf(x!.shape) / Math.max(1, sizeOf(out.shape))) * largest(x!),
   },
   vjp: ({ inputs: [x], params: { axes } }, cotangent) => [restoreAxes(cotangent, axes, x!.shape)],
   jvp: ({ params }, [tangent]) => sum(tangent!, params.axes),

@@ -5,7 +5,7 @@ import type { DType } from "./dtype.ts";
 import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { slice } from "./movement.ts";
-import { apply, type Rule, type Sample } from "./rule.ts";
+import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
 import { aval, inEveryDType, spread } from "./sample.ts";
 import { formatShape, rowMajorStrides, type Shape } from "./shape.ts";
 import { walk } from "./strided.ts";
@@ -21,6 +21,8 @@ export function concat(inputs: readonly GraphNode[], axis: number): GraphNode<"c
 
 export const concatRule: Rule<"concat"> = {
   op: "concat",
+  kind: "assembly",
+  cost: 1,
   shape: (inputs, { axis }) => {
     const first = inputs[0];
     if (first === undefined) throw new ShapeError("concat: nothing to concatenate.", "Pass at least one tensor.");
@@ -43,6 +45,7 @@ export const concatRule: Rule<"concat"> = {
       offset += shape[axis]! * strides[axis]!;
     }
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs, params: { axis } }, cotangent) => {
     let at = 0;
     return inputs.map(({ shape }) => {

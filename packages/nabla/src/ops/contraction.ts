@@ -7,7 +7,7 @@ import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { reshape } from "./movement.ts";
 import { apply, type Rule, type Sample } from "./rule.ts";
-import { aval, spread } from "./sample.ts";
+import { aval, largest, spread } from "./sample.ts";
 import { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 
 /** [...batch, M, K] × [...batch, K, N]; a transposed operand is stored with its last two axes swapped. */
@@ -35,6 +35,8 @@ function matmulSamples({ batch = [], m, k, n }: Sizes, name: string, dtype: DTyp
 
 export const matmulRule: Rule<"matmul"> = {
   op: "matmul",
+  kind: "contraction",
+  cost: 1,
   shape: ([a, b], { transposeA, transposeB }) => {
     requireFloating("matmul", a!);
     if (a!.dtype !== b!.dtype) throw new DTypeError(`matmul: dtypes ${a!.dtype} and ${b!.dtype} differ.`, "Cast one of them first.");
@@ -62,6 +64,10 @@ export const matmulRule: Rule<"matmul"> = {
         }
       }
     }
+  },
+  roundingError: {
+    relative: 1,
+    absolute: ([a, b]) => (sizeOf(a!.shape) + 1) * largest(a!) * largest(b!),
   },
   vjp: ({ inputs, params: { transposeA, transposeB } }, cotangent) => {
     const [a, b] = inputs as readonly [GraphNode, GraphNode];

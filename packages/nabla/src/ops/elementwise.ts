@@ -4,7 +4,8 @@ import { alignBatch, scalarLike } from "./broadcast.ts";
 import { requireDType, requireElementType, requireFloating, requireNumber, requireSame, requireSameShape, requireSigned } from "./check.ts";
 import { type DType, isFloating } from "./dtype.ts";
 import type { Aval, GraphNode, OpName, OpParams } from "./graph.ts";
-import { apply, type ErrorSample, type HostValue, type Rule, type RuleContext, type Sample } from "./rule.ts";
+import type { KindOf } from "./kind.ts";
+import { apply, correctlyRounded, type ErrorSample, type HostValue, type Rule, type RuleContext, type Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";
 
 /** Primitives of one operand. The kernels' register forms (loops/scalar.ts) and Tensor's methods follow this list. */
@@ -35,24 +36,31 @@ interface Parts {
   readonly shape: (op: OpName, operands: readonly Aval[]) => Aval;
   /** One element from one element of each input; `dtype` is the output's. */
   readonly element: (a: number, b: number, c: number, dtype: DType) => number;
-  /** See {@link Rule.roundingError}. */
+  /** See {@link Rule.cost}. */
+  readonly cost: number;
+  /** See {@link RoundingError}: relative, 1 by default. */
   readonly roundingError?: number;
+  /** See {@link RoundingError}: absolute, 0 by default. */
+  readonly absoluteError?: number;
   /** For each input v ↦ v·∂out/∂input, or null where that is zero everywhere. */
   readonly derivatives: "none" | readonly Scale[];
   readonly samples: () => readonly PlainSample[];
   readonly errors: readonly PlainError[];
 }
 
-function elementwise<P extends ElementwiseOp>(op: P, { shape, element, roundingError = 1, derivatives, samples, errors }: Parts): Rule<P> {
+function elementwise<P extends ElementwiseOp>(op: P, parts: Parts): Rule<P> {
+  const { shape, element, cost, roundingError = 1, absoluteError = 0, derivatives, samples, errors } = parts;
   const params = {} as OpParams[P];
   const rule: Rule<P> = {
     op,
+    kind: "elementwise" as KindOf<P>,
+    cost,
     shape: (operands) => shape(op, operands),
     reference: ([a, b, c], _, out) => {
       const [x, y, z] = [a!.data, b?.data, c?.data];
       for (let i = 0; i < out.data.length; i++) out.data[i] = element(x[i]!, y?.[i] ?? 0, z?.[i] ?? 0, out.dtype);
     },
-    roundingError,
+    roundingError: { relative: roundingError, absolute: () => absoluteError },
     vjp: derivatives === "none" ? "none" : (context, cotangent) => derivatives.map((scale) => scale(context as RuleContext<OpName>, cotangent)),
     jvp:
       derivatives === "none"
@@ -180,6 +188,7 @@ const numbersOnly: readonly PlainError[] = [...sameOnly, { inputs: [aval("bool",
 export const neg: Unary<"neg"> = unary("neg", {
   shape: like(requireSigned),
   element: (a) => -a,
+  cost: 1,
   derivatives: [(_, v) => neg(v)],
   samples: () => [...unarySamples(-3, 3, [0, -0, Infinity, NaN]), integers()],
   errors: signedOnly,
@@ -188,6 +197,7 @@ export const neg: Unary<"neg"> = unary("neg", {
 export const abs: Unary<"abs"> = unary("abs", {
   shape: like(requireSigned),
   element: Math.abs,
+  cost: 1,
   derivatives: [(c, v) => mul(v, sign(inputOf(c)))],
   samples: () => [...unarySamples(-3, 3, [0, -0, -Infinity, NaN]), integers()],
   errors: signedOnly,
@@ -196,6 +206,7 @@ export const abs: Unary<"abs"> = unary("abs", {
 export const sign: Unary<"sign"> = unary("sign", {
   shape: like(requireSigned),
   element: Math.sign,
+  cost: 1,
   derivatives: "none",
   samples: () => [...unarySamples(-3, 3, [0, Infinity, -Infinity]), integers()],
   errors: signedOnly,
@@ -204,6 +215,7 @@ export const sign: Unary<"sign"> = unary("sign", {
 export const floor: Unary<"floor"> = unary("floor", {
   shape: like(requireFloating),
   element: Math.floor,
+  cost: 1,
   derivatives: "none",
   samples: () => unarySamples(-3, 3, [-1, -0.5, 0, 0.5, 2, 1e9, -3e9, Infinity, NaN]),
   errors: floatingOnly,
@@ -212,6 +224,7 @@ export const floor: Unary<"floor"> = unary("floor", {
 export const exp: Unary<"exp"> = unary("exp", {
   shape: like(requireFloating),
   element: Math.exp,
+  cost: 12,
   roundingError: 4,
   derivatives: [({ output }, v) => mul(v, output)],
   samples: () => unarySamples(-4, 4, [0, -0, 88, 89, 1000, -80, -1000, 1e-8, Infinity, -Infinity, NaN]),
@@ -222,7 +235,9 @@ export const exp: Unary<"exp"> = unary("exp", {
 export const log: Unary<"log"> = unary("log", {
   shape: like(requireFloating),
   element: Math.log,
+  cost: 12,
   roundingError: 4,
+  absoluteError: 0.25,
   derivatives: [(c, v) => div(v, inputOf(c))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
   errors: floatingOnly,
@@ -231,6 +246,7 @@ export const log: Unary<"log"> = unary("log", {
 export const sqrt: Unary<"sqrt"> = unary("sqrt", {
   shape: like(requireFloating),
   element: Math.sqrt,
+  cost: 4,
   derivatives: [({ output }, v) => div(v, add(output, output))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, Infinity, -1, NaN]),
   errors: floatingOnly,
@@ -239,7 +255,10 @@ export const sqrt: Unary<"sqrt"> = unary("sqrt", {
 export const sin: Unary<"sin"> = unary("sin", {
   shape: like(requireFloating),
   element: Math.sin,
+  cost: 16,
   roundingError: 4,
+  // Near their zeros, which no multiple of the rounded π hits.
+  absoluteError: 2,
   derivatives: [(c, v) => mul(v, cos(inputOf(c)))],
   samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
@@ -248,7 +267,10 @@ export const sin: Unary<"sin"> = unary("sin", {
 export const cos: Unary<"cos"> = unary("cos", {
   shape: like(requireFloating),
   element: Math.cos,
+  cost: 16,
   roundingError: 4,
+  // Near their zeros, which no multiple of the rounded π hits.
+  absoluteError: 2,
   derivatives: [(c, v) => neg(mul(v, sin(inputOf(c))))],
   samples: () => unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
   errors: floatingOnly,
@@ -257,6 +279,7 @@ export const cos: Unary<"cos"> = unary("cos", {
 export const tanh: Unary<"tanh"> = unary("tanh", {
   shape: like(requireFloating),
   element: Math.tanh,
+  cost: 14,
   roundingError: 6,
   derivatives: [({ output }, v) => sub(v, mul(v, mul(output, output)))],
   samples: () => unarySamples(-3, 3, [0, -0, 1e-8, -1e-4, 9, -9, 20, 1000, Infinity, -Infinity, NaN]),
@@ -266,6 +289,7 @@ export const tanh: Unary<"tanh"> = unary("tanh", {
 export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", {
   shape: like(requireFloating),
   element: (a) => (a >= 0 ? 1 / (1 + Math.exp(-a)) : Math.exp(a) / (1 + Math.exp(a))),
+  cost: 14,
   roundingError: 6,
   derivatives: [({ output }, v) => mul(v, sub(output, mul(output, output)))],
   samples: () => unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
@@ -275,6 +299,7 @@ export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", {
 export const relu: Unary<"relu"> = unary("relu", {
   shape: like(requireSigned),
   element: (a) => (a < 0 ? 0 : a),
+  cost: 1,
   // The output tells the sign as well as the input does, and a layer keeps it anyway.
   derivatives: [({ output }, v) => select(less(scalarLike(0, output), output), v, scalarLike(0, v))],
   samples: () => [...unarySamples(-2, 2, [0, -0, Infinity, -Infinity, NaN]), integers()],
@@ -284,6 +309,7 @@ export const relu: Unary<"relu"> = unary("relu", {
 export const logicalNot: Unary<"logicalNot"> = unary("logicalNot", {
   shape: logicalShape,
   element: (a) => (a === 0 ? 1 : 0),
+  cost: 1,
   derivatives: "none",
   samples: () => [
     { inputs: [host("bool", [5], [1, 0, 0, 1, 1])], params: {} },
@@ -297,6 +323,7 @@ export const logicalNot: Unary<"logicalNot"> = unary("logicalNot", {
 export const stopGradient: Unary<"stopGradient"> = unary("stopGradient", {
   shape: like(),
   element: (a) => a,
+  cost: 0,
   derivatives: "none",
   samples: () => [...unarySamples(-3, 3, [0, Infinity, NaN]), integers(), { inputs: [host("bool", [3], [1, 0, 1])], params: {}, name: "bool" }],
   errors: [],
@@ -305,6 +332,7 @@ export const stopGradient: Unary<"stopGradient"> = unary("stopGradient", {
 export const add: Binary<"add"> = binary("add", {
   shape: like(requireNumber),
   element: (a, b) => a + b,
+  cost: 1,
   derivatives: [(_, v) => v, (_, v) => v],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
@@ -313,6 +341,7 @@ export const add: Binary<"add"> = binary("add", {
 export const sub: Binary<"sub"> = binary("sub", {
   shape: like(requireNumber),
   element: (a, b) => a - b,
+  cost: 1,
   derivatives: [(_, v) => v, (_, v) => neg(v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
@@ -321,6 +350,7 @@ export const sub: Binary<"sub"> = binary("sub", {
 export const mul: Binary<"mul"> = binary("mul", {
   shape: like(requireNumber),
   element: (a, b, _, dtype) => (isFloating(dtype) ? a * b : Math.imul(a, b)),
+  cost: 1,
   derivatives: [(c, v) => mul(v, inputOf(c, 1)), (c, v) => mul(v, inputOf(c))],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
@@ -330,6 +360,7 @@ export const mul: Binary<"mul"> = binary("mul", {
 export const div: Binary<"div"> = binary("div", {
   shape: like(requireNumber),
   element: (a, b, _, dtype) => (isFloating(dtype) ? a / b : b === 0 ? 0 : Math.trunc(a / b)),
+  cost: 4,
   derivatives: [(c, v) => div(v, inputOf(c, 1)), (c, v) => neg(div(mul(v, c.output), inputOf(c, 1)))],
   samples: () => [
     ...binarySamples(-3, 3, 0.5, 3),
@@ -342,6 +373,7 @@ export const div: Binary<"div"> = binary("div", {
 export const pow: Binary<"pow"> = binary("pow", {
   shape: like(requireFloating),
   element: power,
+  cost: 24,
   // |log a|·|b| multiplies the error of the logarithm.
   roundingError: 64,
   derivatives: [powByBase, powByExponent],
@@ -361,6 +393,7 @@ function power(a: number, b: number): number {
 export const maximum: Binary<"maximum"> = binary("maximum", {
   shape: like(requireNumber),
   element: (a, b) => Math.max(a, b),
+  cost: 1,
   derivatives: [(c, v) => share(inputOf(c, 1), inputOf(c), v), (c, v) => share(inputOf(c), inputOf(c, 1), v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
@@ -369,6 +402,7 @@ export const maximum: Binary<"maximum"> = binary("maximum", {
 export const minimum: Binary<"minimum"> = binary("minimum", {
   shape: like(requireNumber),
   element: (a, b) => Math.min(a, b),
+  cost: 1,
   derivatives: [(c, v) => share(inputOf(c), inputOf(c, 1), v), (c, v) => share(inputOf(c, 1), inputOf(c), v)],
   samples: () => [...binarySamples(-3, 3), integerPairs(), bytePairs(), specialPairs()],
   errors: numbersOnly,
@@ -381,6 +415,7 @@ function comparison(op: "equal" | "less" | "lessEqual", compare: (a: number, b: 
       return { shape: a!.shape, dtype: "bool" };
     },
     element: (a, b) => (compare(a, b) ? 1 : 0),
+    cost: 1,
     derivatives: "none",
     samples: () => [
       ...binarySamples(-3, 3),
@@ -401,6 +436,7 @@ function logical(combine: (a: number, b: number) => boolean): Parts {
   return {
     shape: logicalShape,
     element: (a, b) => (combine(a, b) ? 1 : 0),
+    cost: 1,
     derivatives: "none",
     samples: () => [
       pairs("bool", "truth table", [[0, 0], [0, 1], [1, 0], [1, 1]]),
@@ -430,6 +466,7 @@ export const selectRule: Rule<"select"> = elementwise("select", {
     return { shape: a!.shape, dtype: a!.dtype };
   },
   element: (condition, a, b) => (condition !== 0 ? a : b),
+  cost: 1,
   derivatives: [
     () => null,
     (c, v) => select(inputOf(c), v, scalarLike(0, v)),
@@ -470,6 +507,8 @@ export function cast(x: GraphNode, dtype: DType): GraphNode<"cast"> {
 
 export const castRule: Rule<"cast"> = {
   op: "cast",
+  kind: "elementwise",
+  cost: 1,
   shape: ([x], { dtype }) => {
     requireElementType("cast", dtype);
     return { shape: x!.shape, dtype };
@@ -477,6 +516,7 @@ export const castRule: Rule<"cast"> = {
   reference: ([x], { dtype }, out) => {
     for (let i = 0; i < out.data.length; i++) out.data[i] = convert(x!.data[i]!, dtype);
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x] }, cotangent) => [isFloating(x!.dtype) ? cast(cotangent, x!.dtype) : null],
   jvp: ({ params: { dtype } }, [tangent]) => (isFloating(dtype) ? cast(tangent!, dtype) : null),
   batch: ([x], _, { dtype }) => cast(x!, dtype),

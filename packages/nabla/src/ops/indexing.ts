@@ -8,8 +8,8 @@ import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { iota } from "./leaf.ts";
 import { reshape, transpose } from "./movement.ts";
-import { apply, type Rule, type Sample } from "./rule.ts";
-import { aval, host, spread } from "./sample.ts";
+import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
+import { aval, host, largest, spread } from "./sample.ts";
 import { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 
 interface Lookup {
@@ -30,6 +30,8 @@ export function gather(x: GraphNode, indices: GraphNode): GraphNode<"gather"> {
 
 export const gatherRule: Rule<"gather"> = {
   op: "gather",
+  kind: "lookup",
+  cost: 1,
   shape: ([x, indices]) => {
     requireDType("gather", "indices", indices!, "int32");
     if (x!.shape.length === 0) throw new ShapeError("gather: a scalar has no rows.", "Reshape it to [1].");
@@ -44,6 +46,7 @@ export const gatherRule: Rule<"gather"> = {
       for (let j = 0; j < inner; j++) out.data[i * inner + j] = x!.data[row * inner + j]!;
     }
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x, indices] }, cotangent) => [scatterAdd(indices!, cotangent, x!.shape[0]!), null],
   jvp: ({ inputs }, [tangent]) => gather(tangent!, inputs[1]!),
   batch: (inputs, [batchedX, batchedIndices], _, size) => {
@@ -89,6 +92,8 @@ export function scatterAdd(indices: GraphNode, updates: GraphNode, rows: number)
 
 export const scatterAddRule: Rule<"scatterAdd"> = {
   op: "scatterAdd",
+  kind: "scatter",
+  cost: 1,
   shape: ([indices, updates], { rows }) => {
     requireDType("scatterAdd", "indices", indices!, "int32");
     requireSigned("scatterAdd", updates!);
@@ -108,6 +113,10 @@ export const scatterAddRule: Rule<"scatterAdd"> = {
       for (let j = 0; j < inner; j++) totals[row * inner + j]! += updates!.data[i * inner + j]!;
     }
     out.data.set(totals);
+  },
+  roundingError: {
+    relative: 1,
+    absolute: ([, updates]) => sizeOf(updates!.shape) * largest(updates!),
   },
   vjp: ({ inputs: [indices, updates], params: { rows } }, cotangent) => {
     if (rows === 0) return [null, scalarLike(0, updates!)];

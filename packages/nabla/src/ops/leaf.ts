@@ -3,7 +3,7 @@
 import { requireAxis, requireElementType, requireShape, requireValue } from "./check.ts";
 import type { DType } from "./dtype.ts";
 import type { Aval, GraphNode, OpParams } from "./graph.ts";
-import { apply, type Rule } from "./rule.ts";
+import { apply, correctlyRounded, type Rule } from "./rule.ts";
 import { rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
 
 /** A placeholder, or the home of a stored value. */
@@ -13,6 +13,8 @@ export function source({ shape, dtype }: Aval): GraphNode<"source"> {
 
 export const sourceRule: Rule<"source"> = {
   op: "source",
+  kind: "leaf",
+  cost: 0,
   shape: (_, { shape, dtype }) => {
     requireShape("source", shape);
     return { shape, dtype };
@@ -20,6 +22,7 @@ export const sourceRule: Rule<"source"> = {
   reference: () => {
     throw new Error("A source has no value of its own: bind one.");
   },
+  roundingError: correctlyRounded,
   vjp: "none",
   jvp: "none",
   batch: "none",
@@ -37,6 +40,8 @@ export function constant(value: number, dtype: DType): GraphNode<"constant"> {
 
 export const constantRule: Rule<"constant"> = {
   op: "constant",
+  kind: "leaf",
+  cost: 0,
   shape: (_, { value, dtype }) => {
     requireElementType("constant", dtype);
     requireValue("constant", value, dtype);
@@ -45,6 +50,7 @@ export const constantRule: Rule<"constant"> = {
   reference: (_, { value }, out) => {
     out.data[0] = value;
   },
+  roundingError: correctlyRounded,
   vjp: "none",
   jvp: "none",
   batch: "none",
@@ -76,12 +82,15 @@ export function iota(shape: Shape, axis: number): GraphNode<"iota"> {
 
 export const iotaRule: Rule<"iota"> = {
   op: "iota",
+  kind: "leaf",
+  cost: 0,
   shape: (_, { shape, axis }) => {
     requireShape("iota", shape);
     requireAxis("iota", axis, { shape, dtype: "int32" });
     return { shape, dtype: "int32" };
   },
   reference: (_, params, out) => positions(params, out.data),
+  roundingError: correctlyRounded,
   vjp: "none",
   jvp: "none",
   batch: "none",

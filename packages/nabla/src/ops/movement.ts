@@ -3,7 +3,7 @@
 import { requireEntries, requireShape, requireValue } from "./check.ts";
 import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
-import { apply, type Rule, type Sample } from "./rule.ts";
+import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
 import { aval, inEveryDType, spread } from "./sample.ts";
 import { formatShape, rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
 import { walk } from "./strided.ts";
@@ -20,6 +20,8 @@ export function reshape(x: GraphNode, shape: Shape): GraphNode<"reshape"> {
 
 export const reshapeRule: Rule<"reshape"> = {
   op: "reshape",
+  kind: "movement",
+  cost: 0,
   shape: ([x], { shape }) => {
     requireShape("reshape", shape);
     if (sizeOf(shape) !== sizeOf(x!.shape)) {
@@ -31,6 +33,7 @@ export const reshapeRule: Rule<"reshape"> = {
     return { shape, dtype: x!.dtype };
   },
   reference: ([x], _, out) => out.data.set(x!.data),
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x] }, cotangent) => [reshape(cotangent, x!.shape)],
   jvp: ({ params }, [tangent]) => reshape(tangent!, params.shape),
   batch: ([x], _, { shape }, size) => reshape(x!, [size, ...shape]),
@@ -61,6 +64,8 @@ export function transpose(x: GraphNode, permutation: readonly number[]): GraphNo
 
 export const transposeRule: Rule<"transpose"> = {
   op: "transpose",
+  kind: "movement",
+  cost: 0,
   shape: ([x], { permutation }) => {
     const isPermutation = permutation.length === x!.shape.length && x!.shape.every((_, axis) => permutation.includes(axis));
     if (!isPermutation) {
@@ -73,6 +78,7 @@ export const transposeRule: Rule<"transpose"> = {
     const from = { offset: 0, strides: permutation.map((axis) => strides[axis]!) };
     walk(out.shape, from, { offset: 0, strides: rowMajorStrides(out.shape) }, (i, o) => (out.data[o] = x!.data[i]!));
   },
+  roundingError: correctlyRounded,
   vjp: ({ params: { permutation } }, cotangent) => [transpose(cotangent, inverse(permutation))],
   jvp: ({ params }, [tangent]) => transpose(tangent!, params.permutation),
   batch: ([x], _, { permutation }) => transpose(x!, [0, ...permutation.map((axis) => axis + 1)]),
@@ -115,6 +121,8 @@ export function slice(x: GraphNode, begin: readonly number[], end: readonly numb
 
 export const sliceRule: Rule<"slice"> = {
   op: "slice",
+  kind: "movement",
+  cost: 0,
   shape: ([x], { begin, end, step }) => {
     requireEntries("slice", "begin", begin, x!);
     requireEntries("slice", "end", end, x!);
@@ -133,6 +141,7 @@ export const sliceRule: Rule<"slice"> = {
     const from = { offset: begin.reduce((offset, index, axis) => offset + index * strides[axis]!, 0), strides: strides.map((stride, axis) => stride * step[axis]!) };
     walk(out.shape, from, { offset: 0, strides: rowMajorStrides(out.shape) }, (i, o) => (out.data[o] = x!.data[i]!));
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x], params: { begin, step } }, cotangent) => {
     const spaced = spacedOut(cotangent, step);
     const after = x!.shape.map((extent, axis) => extent - begin[axis]! - spaced.shape[axis]!);
@@ -181,6 +190,8 @@ export function pad(x: GraphNode, before: readonly number[], after: readonly num
 
 export const padRule: Rule<"pad"> = {
   op: "pad",
+  kind: "assembly",
+  cost: 1,
   shape: ([x], { before, after, value }) => {
     requireValue("pad", value, x!.dtype);
     requireEntries("pad", "before", before, x!);
@@ -196,6 +207,7 @@ export const padRule: Rule<"pad"> = {
     const into = { offset: before.reduce((offset, width, axis) => offset + width * strides[axis]!, 0), strides };
     walk(x!.shape, { offset: 0, strides: rowMajorStrides(x!.shape) }, into, (i, o) => (out.data[o] = x!.data[i]!));
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x], params: { before } }, cotangent) => [slice(cotangent, before, before.map((width, axis) => width + x!.shape[axis]!))],
   jvp: ({ params: { before, after } }, [tangent]) => pad(tangent!, before, after),
   batch: ([x], _, { before, after, value }) => pad(x!, [0, ...before], [0, ...after], value),

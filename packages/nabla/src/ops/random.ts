@@ -6,7 +6,7 @@ import { concat } from "./concat.ts";
 import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { reshape, slice } from "./movement.ts";
-import { apply, type HostValue, type Rule } from "./rule.ts";
+import { apply, correctlyRounded, type HostValue, type Rule } from "./rule.ts";
 import { aval, host } from "./sample.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
 
@@ -42,6 +42,8 @@ export function randomBits(key: GraphNode, shape: Shape): GraphNode<"randomBits"
 
 export const randomBitsRule: Rule<"randomBits"> = {
   op: "randomBits",
+  kind: "lookup",
+  cost: 110,
   shape: ([key], { shape }) => {
     requireDType("randomBits", "the key", key!, "int32");
     if (!sameShape(key!.shape, [2])) throw new ShapeError(`randomBits: the key has shape ${formatShape(key!.shape)}.`, "A key is two words: [2].");
@@ -54,6 +56,7 @@ export const randomBitsRule: Rule<"randomBits"> = {
       out.data[i] = a ^ b;
     }
   },
+  roundingError: correctlyRounded,
   vjp: "none",
   jvp: "none",
   batch: ([keys], _, { shape }, size) => {

@@ -7,7 +7,7 @@ import { cast, div, equal, select } from "./elementwise.ts";
 import { ShapeError } from "../errors/errors.ts";
 import { errors, fold, reduction, samples, shifted } from "./fold.ts";
 import type { GraphNode, OpParams } from "./graph.ts";
-import { apply, type Rule, type Sample } from "./rule.ts";
+import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
 import { aval, host, spread } from "./sample.ts";
 import { formatShape, rowMajorStrides, type Shape } from "./shape.ts";
 
@@ -24,11 +24,14 @@ export function max(x: GraphNode, axes: readonly number[]): GraphNode<"max"> {
 
 export const maxRule: Rule<"max"> = {
   op: "max",
+  kind: "reduction",
+  cost: 1,
   shape: reduction("max"),
   reference: ([x], params, out) => {
     out.data.fill(out.dtype === "int32" ? -(2 ** 31) : -Infinity);
     fold(x!, params, (element, index) => (out.data[index] = Math.max(out.data[index]!, element)));
   },
+  roundingError: correctlyRounded,
   vjp: ({ inputs: [x], output, params }, cotangent) => {
     const { chosen, count } = winners(x!, output, params);
     const shared = restoreAxes(div(cotangent, count), params.axes, x!.shape);
@@ -54,6 +57,8 @@ export function argmax(x: GraphNode, axis: number): GraphNode<"argmax"> {
 
 export const argmaxRule: Rule<"argmax"> = {
   op: "argmax",
+  kind: "reduction",
+  cost: 1,
   shape: ([x], { axis }) => {
     requireSigned("argmax", x!);
     requireAxis("argmax", axis, x!);
@@ -71,6 +76,7 @@ export const argmaxRule: Rule<"argmax"> = {
       out.data[o] = best;
     }
   },
+  roundingError: correctlyRounded,
   vjp: "none",
   jvp: "none",
   batch: ([x], _, { axis }) => argmax(x!, axis + 1),

@@ -6,6 +6,7 @@ import { matmulRule } from "./contraction.ts";
 import { binaryRules, castRule, selectRule, stopGradient, unaryRules } from "./elementwise.ts";
 import type { GraphNode, OpName, OpParams } from "./graph.ts";
 import { gatherRule, scatterAddRule } from "./indexing.ts";
+import type { Kind, KindedNode } from "./kind.ts";
 import { constantRule, iotaRule, sourceRule } from "./leaf.ts";
 import { padRule, reshapeRule, sliceRule, transposeRule } from "./movement.ts";
 import { randomBitsRule } from "./random.ts";
@@ -47,6 +48,16 @@ export const rules: { readonly [P in OpName]: Rule<P> } = {
 /** The rule of `node`'s primitive. */
 export function ruleOf<P extends OpName>(node: GraphNode<P>): Rule<P> {
   return rules[node.op];
+}
+
+/** The kind of `node`'s primitive. */
+export function kindOf(node: GraphNode): Kind {
+  return rules[node.op].kind;
+}
+
+/** `node` beside its kind: a switch on the kind knows the node's primitives. */
+export function byKind(node: GraphNode): KindedNode {
+  return { kind: kindOf(node), node } as KindedNode;
 }
 
 /** The node of primitive `op` on `inputs`; throws what its shape rule throws. */

@@ -2,6 +2,7 @@
 // The registry (registry.ts) is an exhaustive mapped type over it, so a missing rule is a compile error.
 import type { TypedArray } from "./dtype.ts";
 import { type Aval, GraphNode, type OpName, type OpParams } from "./graph.ts";
+import type { KindOf } from "./kind.ts";
 
 /** A host value the reference device computes with. `data` is row-major; float32 values may be held in a Float64Array. */
 export interface HostValue extends Aval {
@@ -32,15 +33,29 @@ export interface ErrorSample<P extends OpName> {
   readonly message: RegExp;
 }
 
+/** Error that a device may make in float32, in half units in the last place. */
+export interface RoundingError {
+  /** Relative to the result; 1: correctly rounded. */
+  readonly relative: number;
+  /** Of the size of 1, whatever the result: where terms cancel, and near zeros. */
+  absolute(inputs: readonly HostValue[], out: HostValue): number;
+}
+
+/** The nearest number to the true result. */
+export const correctlyRounded: RoundingError = { relative: 1, absolute: () => 0 };
+
 /** The rule of primitive `P`. */
 export interface Rule<P extends OpName> {
   readonly op: P;
+  /** What the compiler may assume of it. */
+  readonly kind: KindOf<P>;
+  /** Rough instructions an element where its value is read: an addition, or a load of what a kernel stored, is 1. */
+  readonly cost: number;
   /** Infers the output, or throws ShapeError / DTypeError naming the primitive, the shapes and the axis. */
   shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
   /** Plain evaluation in the precision of `out`: the oracle. */
   reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue): void;
-  /** Relative error that devices are allowed in float32, in half units in the last place. Default 1: correctly rounded. */
-  readonly roundingError?: number;
+  readonly roundingError: RoundingError;
   /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. "none": not differentiable, the derivative is zero. */
   readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
   /** Tangent of the output from the inputs' (null = zero; at least one is not), written in nodes; null where the output has none. */

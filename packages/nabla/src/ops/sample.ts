@@ -25,6 +25,11 @@ export function spread(dtype: DType, shape: Shape, low: number, high: number, se
   return host(dtype, shape, values);
 }
 
+/** The largest magnitude among the finite elements. */
+export function largest({ data }: HostValue): number {
+  return Float64Array.from(data).reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0);
+}
+
 /** Shape and dtype of an operand that must be refused. */
 export function aval(dtype: DType, ...shape: number[]): Aval {
   return { shape, dtype };

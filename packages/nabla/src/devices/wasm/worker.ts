@@ -107,7 +107,8 @@ export function engineThread(port: Port, layout: ControlLayout, makeEngine: type
     return { post: (message) => worker.postMessage(message), terminate: () => worker.terminate() };
   };
 
-  const perform = (command: Command): void => {
+  /** A command without an answer. */
+  const perform = (command: Exclude<Command, { readonly ticket: number }>): void => {
     switch (command.kind) {
       case "reserve":
         return engine.reserve(command.bytes);
