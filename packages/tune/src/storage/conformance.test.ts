@@ -10,9 +10,9 @@ import { Master } from "../trials/master.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
 import type { Trial } from "../trials/trial.ts";
 import { MemoryStorage } from "./memory.ts";
-import { JournalStorage } from "./journal.ts";
-import { openPostgres } from "./postgres.ts";
-import { openSqlite } from "./sqlite.ts";
+import { JournalStorage } from "./journal/journal.ts";
+import { openPostgres } from "./optuna/postgres.ts";
+import { openSqlite } from "./optuna/sqlite.ts";
 import type { Storage } from "./storage.ts";
 
 const postgres = process.env["NABLA_TEST_POSTGRES"];

@@ -6,15 +6,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { RandomSampler } from "../samplers/random.ts";
-import { StorageCorruptError, StorageLockedError, StorageVersionError, StudyError } from "../errors/errors.ts";
-import { createStudy, loadStudy, type Study } from "../study/study.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { RandomSampler } from "../../samplers/random.ts";
+import { StorageCorruptError, StorageLockedError, StorageVersionError, StudyError } from "../../errors/errors.ts";
+import { createStudy, loadStudy, type Study } from "../../study/study.ts";
 import { JournalStorage, type JournalOptions, type JournalStore } from "./journal.ts";
 
 let folder = "";
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "journal-")); });
-afterEach(() => { rmSync(folder, { recursive: true }); });
+const warnings: string[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "journal-"));
+  warnings.length = 0;
+  vi.spyOn(process, "emitWarning").mockImplementation((warning) => { warnings.push(String(warning)); });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
 
 const sampler = new RandomSampler();
 const objective = (trial: Parameters<Parameters<Study["optimize"]>[0]>[0]): number => trial.float("x", 0, 1) + trial.int("n", 0, 1000);
@@ -52,6 +60,11 @@ describe("journal", () => {
         ? await createStudy({ storage: `journal:${torn}`, seed: 9, sampler, clock: () => 5 })
         : await loadStudy({ storage: `journal:${torn}`, sampler, clock: () => 5 });
       expect(again.trials("COMPLETE").length).toBeGreaterThanOrEqual(complete);
+      for (const warning of warnings.splice(0)) {
+        const [, at, copy] = /byte (\d+),.* kept in (.*)\.$/.exec(warning)!;
+        expect(readFileSync(copy!)).toEqual(bytes.subarray(Number(at), length));
+        rmSync(copy!);
+      }
       complete = again.trials("COMPLETE").length;
       if (length % 16 === 0 || length > bytes.length - 8) {
         await again.optimize(objective, { trials: 3 });
@@ -221,7 +234,7 @@ describe("journal", () => {
     writeFileSync(path, damaged);
     await expect(loadStudy({ storage: `journal:${path}` })).rejects.toThrow(StorageCorruptError);
     expect(readFileSync(path)).toEqual(damaged);
-    writeFileSync(path, Buffer.concat([Buffer.from("nabla-journal v2\n"), bytes]));
+    writeFileSync(path, Buffer.concat([Buffer.from("nabla-journal v1\n"), bytes]));
     await expect(loadStudy({ storage: `journal:${path}` })).rejects.toThrow(StorageVersionError);
     writeFileSync(path, "{}");
     await expect(createStudy({ storage: `journal:${path}` })).rejects.toThrow(/not a journal/);

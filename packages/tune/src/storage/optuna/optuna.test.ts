@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { RandomSampler } from "../samplers/random.ts";
-import { StorageCorruptError, StorageError, StorageVersionError } from "../errors/errors.ts";
-import { createStudy, loadStudy } from "../study/study.ts";
-import { openStorage } from "./open.ts";
+import { RandomSampler } from "../../samplers/random.ts";
+import { StorageCorruptError, StorageError, StorageVersionError } from "../../errors/errors.ts";
+import { createStudy, loadStudy } from "../../study/study.ts";
+import { openStorage } from "../open.ts";
 import { connectPostgres } from "./postgres.ts";
-import { createOptunaTables, formatTime, fromOptunaDistribution, parseTime } from "./optuna-schema.ts";
+import { createOptunaTables, formatTime, fromOptunaDistribution, parseTime } from "./schema.ts";
 
 let folder = "", path = "";
 beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "optuna-")); path = join(folder, "o.db"); });

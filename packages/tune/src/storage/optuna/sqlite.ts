@@ -2,10 +2,10 @@
 // trial; the write-ahead log, synchronised at durable commits only, keeps what was confirmed: one sync for a trial.
 import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { StorageError } from "../errors/errors.ts";
-import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
-import type { SqlValue } from "./optuna-writer.ts";
-import type { Storage } from "./storage.ts";
+import { StorageError } from "../../errors/errors.ts";
+import { OptunaStorage, type SharedOptions, type SqlConnection } from "./store.ts";
+import type { SqlValue } from "./writer.ts";
+import type { Storage } from "../storage.ts";
 
 const POLL = 100;
 /** Milliseconds that a change waits for its turn. */

@@ -1,12 +1,12 @@
 // Each event as statements on Optuna's tables. What Optuna has no place for goes to system attributes under
 // "nabla:" and to the side tables; it reads the rest as its own.
-import type { Distribution } from "../space/distribution.ts";
-import { internalWidth } from "../space/distribution.ts";
-import { MANUAL, type Json } from "../contract/contract.ts";
-import type { NoteEvent, ParametersEvent, StudyEvent } from "../state/events.ts";
-import type { StudyState } from "../state/state.ts";
-import { stringifyJson } from "./json.ts";
-import { componentDistribution, formatTime, toOptunaDistribution } from "./optuna-schema.ts";
+import type { Distribution } from "../../space/distribution.ts";
+import { internalWidth } from "../../space/distribution.ts";
+import { MANUAL, type Json } from "../../contract/contract.ts";
+import type { NoteEvent, ParametersEvent, StudyEvent } from "../../state/events.ts";
+import type { StudyState } from "../../state/state.ts";
+import { stringifyJson } from "../json.ts";
+import { componentDistribution, formatTime, toOptunaDistribution } from "./schema.ts";
 
 export type SqlValue = string | number | null;
 export interface Statement { readonly sql: string; readonly values: readonly SqlValue[] }

@@ -1,7 +1,7 @@
 // A master for the tests to kill: tells trials one after another, says which are confirmed, and writes checkpoints all
 // the time.
-import { RandomSampler } from "../samplers/random.ts";
-import { createStudy } from "../study/study.ts";
+import { RandomSampler } from "../../samplers/random.ts";
+import { createStudy } from "../../study/study.ts";
 import { JournalStorage } from "./journal.ts";
 
 const storage = new JournalStorage(process.argv[2]!, { tail: 1 });

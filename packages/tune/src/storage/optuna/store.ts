@@ -1,18 +1,18 @@
 // A study in Optuna's tables, in whichever database: every change is one transaction that first reads what others
 // wrote. Masters renew their leases from a thread of their own, so a busy main thread loses nothing.
 import { Worker } from "node:worker_threads";
-import { MANUAL, type Direction } from "../contract/contract.ts";
-import { StorageCorruptError, StorageError, StorageVersionError, StudyError, TuneError } from "../errors/errors.ts";
-import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../state/events.ts";
-import { StudyState } from "../state/state.ts";
-import type { Distribution } from "../space/distribution.ts";
+import { MANUAL, type Direction } from "../../contract/contract.ts";
+import { StorageCorruptError, StorageError, StorageVersionError, StudyError, TuneError } from "../../errors/errors.ts";
+import { defaultMetricNames, type CreateEvent, type StudyEvent } from "../../state/events.ts";
+import { StudyState } from "../../state/state.ts";
+import type { Distribution } from "../../space/distribution.ts";
 import type { HeartbeatData } from "./heartbeat.ts";
-import { parseJson } from "./json.ts";
-import { chooseStudy, studyExists } from "./memory.ts";
-import { readLateResult, readNotes, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type StudyAttributeRow, type TrialRow, type ValueRow } from "./optuna-reader.ts";
-import { ALEMBIC_REVISION, createOptunaTables, createSideTables } from "./optuna-schema.ts";
-import { statementsFor, studyAttribute, type SqlValue, type Statement } from "./optuna-writer.ts";
-import type { Emit, Storage, StudyStore } from "./storage.ts";
+import { parseJson } from "../json.ts";
+import { chooseStudy, studyExists } from "../memory.ts";
+import { readLateResult, readNotes, readStudyAttributes, readTrials, type AttributeRow, type IntermediateRow, type LeaseRow, type ParameterRow, type StudyAttributeRow, type TrialRow, type ValueRow } from "./reader.ts";
+import { ALEMBIC_REVISION, createOptunaTables, createSideTables } from "./schema.ts";
+import { statementsFor, studyAttribute, type SqlValue, type Statement } from "./writer.ts";
+import type { Emit, Storage, StudyStore } from "../storage.ts";
 
 /** Reports and attributes reach the database after at most this many milliseconds. */
 const WRITE_DELAY = 500;

@@ -1,9 +1,9 @@
 // Optuna's relational schema, revision v3.2.0.a (schema version 12, unchanged in Optuna 5.0.0), as its own tools
 // expect it, and two tables beside it that they ignore: leases with fences, and results that came too late.
-import { describe, indexOfScalar, sameDistribution, type Distribution, type Scalar } from "../space/distribution.ts";
-import type { Json } from "../contract/contract.ts";
-import { StorageCorruptError } from "../errors/errors.ts";
-import { parseJson } from "./json.ts";
+import { describe, indexOfScalar, sameDistribution, type Distribution, type Scalar } from "../../space/distribution.ts";
+import type { Json } from "../../contract/contract.ts";
+import { StorageCorruptError } from "../../errors/errors.ts";
+import { parseJson } from "../json.ts";
 
 export const ALEMBIC_REVISION = "v3.2.0.a";
 export const SCHEMA_VERSION = 12;

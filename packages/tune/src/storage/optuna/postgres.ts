@@ -1,9 +1,9 @@
 // PostgreSQL as the meeting point of many machines, through the optional peer `pg`. The study's row is the lock of a
 // change, FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are taking, LISTEN/NOTIFY wakes idle masters.
-import { StorageError } from "../errors/errors.ts";
-import { OptunaStorage, type SharedOptions, type SqlConnection } from "./optuna-store.ts";
-import type { SqlValue } from "./optuna-writer.ts";
-import type { Storage } from "./storage.ts";
+import { StorageError } from "../../errors/errors.ts";
+import { OptunaStorage, type SharedOptions, type SqlConnection } from "./store.ts";
+import type { SqlValue } from "./writer.ts";
+import type { Storage } from "../storage.ts";
 
 /** Seconds after which a server that does not answer is taken for gone. */
 const SILENCE = 30;

@@ -1,20 +1,18 @@
-// The embedded default: one study in one append-only file, `header | (length | crc32c | JSON)*`, written by one master.
-// Commits are grouped: all results waiting when a sync starts share it. A torn tail is cut off at opening. When the
+// The embedded default: one study in one append-only file (its format is in frames.ts), written by one master.
+// Commits are grouped: all results waiting when a sync starts share it. A torn tail is set aside at opening. When the
 // events outgrow what they add up to, a file that starts with the state as it is takes the place of the old one.
 import { existsSync } from "node:fs";
-import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
+import { open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { StorageCorruptError, StorageError, StorageLockedError, StorageVersionError, StudyError } from "../errors/errors.ts";
-import { isStudyEvent, type CreateEvent, type StudyEvent } from "../state/events.ts";
-import { StudyState, type SavedStudy, type SavedTrial } from "../state/state.ts";
-import { crc32c } from "./crc32c.ts";
-import { parseJson, stringifyJson } from "./json.ts";
-import { chooseStudy, studyExists } from "./memory.ts";
-import type { Emit, Storage, StudyStore } from "./storage.ts";
+import { StorageCorruptError, StorageError, StudyError } from "../../errors/errors.ts";
+import { isStudyEvent, type CreateEvent, type StudyEvent } from "../../state/events.ts";
+import { StudyState, type SavedStudy, type SavedTrial } from "../../state/state.ts";
+import { parseJson } from "../json.ts";
+import { chooseStudy, studyExists } from "../memory.ts";
+import type { Emit, Storage, StudyStore } from "../storage.ts";
+import { encode, frames, HEADER } from "./frames.ts";
+import { lockFile, type Lock } from "./lock.ts";
 
-const MAGIC = "nabla-journal v";
-const HEADER = Buffer.from(`${MAGIC}1\n`, "ascii");
-const FRAME_HEAD = 8;
 /** Reports and attributes reach the operating system after at most this many milliseconds. */
 const WRITE_DELAY = 50;
 /** Bytes of events before a first checkpoint is worth writing. */
@@ -87,8 +85,10 @@ export class JournalStorage implements Storage {
     try {
       await rm(successor(this.path), { force: true });
       file = await open(this.path, existsSync(this.path) ? "r+" : "wx+");
-      const replayed = replay(await file.readFile(), this.path);
+      const bytes = await file.readFile();
+      const replayed = replay(bytes, this.path);
       const { length } = replayed;
+      if (length < bytes.length) await setAside(bytes.subarray(length), length, this.path);
       await file.truncate(length);
       if (length === 0) await file.write(HEADER, 0, HEADER.length, 0);
       await file.sync();
@@ -248,44 +248,6 @@ export class JournalStore implements StudyStore {
   }
 }
 
-/** A frame: payload length and CRC-32C of the payload, both 32-bit little endian, then the payload. */
-function encode(content: StudyEvent | SavedStudy | SavedTrial): Buffer {
-  const payload = Buffer.from(stringifyJson(content), "utf8");
-  const frame = Buffer.allocUnsafe(FRAME_HEAD + payload.length);
-  frame.writeUInt32LE(payload.length, 0);
-  frame.writeUInt32LE(crc32c(payload), 4);
-  payload.copy(frame, FRAME_HEAD);
-  return frame;
-}
-
-/**
- * The sound frames of a journal. An unsound last frame is a write cut short by a crash; an unsound frame with a sound
- * one after it is damage, and refused.
- */
-function* frames(bytes: Buffer, path: string): Generator<{ readonly at: number; readonly end: number; readonly payload: string }> {
-  const head = bytes.subarray(0, HEADER.length);
-  if (!head.equals(HEADER)) {
-    if (head.equals(HEADER.subarray(0, head.length))) return;
-    if (head.toString("latin1").startsWith(MAGIC)) {
-      const version = /^\d+/.exec(bytes.subarray(MAGIC.length, MAGIC.length + 10).toString("latin1"))?.[0] ?? "?";
-      throw new StorageVersionError(`${path} is a journal of version ${version}; this release reads version 1. Open it with the release that wrote it, or upgrade.`);
-    }
-    throw new StorageCorruptError(`${path} is not a journal: it does not start with "${MAGIC}1". Choose another file.`);
-  }
-  let end: number;
-  for (let at = HEADER.length; at < bytes.length; at = end) {
-    end = frameEnd(bytes, at);
-    if (end < 0) {
-      const claimed = at + FRAME_HEAD <= bytes.length ? at + FRAME_HEAD + bytes.readUInt32LE(at) : Infinity;
-      if (claimed < bytes.length && frameEnd(bytes, claimed) >= 0) {
-        throw new StorageCorruptError(`${path} is damaged at byte ${at}, in the middle. The trials before it can be kept by cutting the file to ${at} bytes; keep a copy first.`);
-      }
-      return;
-    }
-    yield { at, end, payload: bytes.toString("utf8", at + FRAME_HEAD, end) };
-  }
-}
-
 /** A journal read: its state, the length of its sound part, and of the header and checkpoint at its start. */
 interface Replayed { readonly state: StudyState; readonly length: number; readonly checkpoint: number }
 
@@ -322,14 +284,6 @@ function isSavedTrial(content: unknown): content is SavedTrial {
   return typeof content === "object" && content !== null && "type" in content && content.type === "trial" && "record" in content;
 }
 
-/** End of the sound frame at `at`, or −1. */
-function frameEnd(bytes: Buffer, at: number): number {
-  if (at + FRAME_HEAD > bytes.length) return -1;
-  const end = at + FRAME_HEAD + bytes.readUInt32LE(at);
-  if (end > bytes.length || end === at + FRAME_HEAD) return -1;
-  return crc32c(bytes.subarray(at + FRAME_HEAD, end)) === bytes.readUInt32LE(at + 4) ? end : -1;
-}
-
 /** Where the file is written that will take the journal's place. */
 function successor(path: string): string {
   return `${path}.new`;
@@ -350,25 +304,11 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-interface Lock { release(): void }
-
-/**
- * Holds `path.lock` for this process by an operating-system lock, which ends with the process however it ends.
- * SQLite is the portable way to such a lock in Node; the file stays empty.
- */
-async function lockFile(path: string): Promise<Lock> {
-  const { DatabaseSync } = await import("node:sqlite");
-  let database: InstanceType<typeof DatabaseSync> | null = null;
-  try {
-    database = new DatabaseSync(`${path}.lock`);
-    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE;");
-    const held = database;
-    return { release: () => { held.close(); } };
-  } catch (error) {
-    database?.close();
-    if ((error as { errcode?: number }).errcode === 5) {
-      throw new StorageLockedError(`another process is the master of ${path}. Stop it, or give it more workers; to look only, use \`tune status\`; for several masters use sqlite: or postgres:.`, { cause: error });
-    }
-    throw new StorageError(`cannot lock ${path} (${(error as Error).message}); check that the folder exists and can be written.`, { cause: error });
-  }
+/** Keeps what is cut off the end of a journal in a file of its own, and says so. */
+async function setAside(torn: Buffer, at: number, path: string): Promise<void> {
+  let copy = `${path}.cut-${at}`;
+  for (let i = 2; existsSync(copy); i++) copy = `${path}.cut-${at}-${i}`;
+  await writeFile(copy, torn, { flag: "wx", flush: true });
+  await syncFolder(copy);
+  process.emitWarning(`${path} ended within a write, at byte ${at}, as a crash leaves it: the study goes on from what was whole, and the ${torn.length} bytes are kept in ${copy}.`);
 }

@@ -1,13 +1,13 @@
 // From rows of Optuna's tables to the events that bring a state up to them, whoever wrote the rows: this package,
 // another master, or Optuna itself. Only differences become events, so reading twice changes nothing.
-import { indexOfScalar, internalWidth, ordinalDistribution, permutationDistribution, sameDistribution, simplexDistribution, subsetDistribution, type Distribution, type Internal } from "../space/distribution.ts";
-import { sameInternal } from "../space/space.ts";
-import { TrialState, type Json } from "../contract/contract.ts";
-import { StorageCorruptError } from "../errors/errors.ts";
-import { isStudyEvent, toJsonInternal, type FinishEvent, type StudyEvent } from "../state/events.ts";
-import type { LateResult, StudyState } from "../state/state.ts";
-import { parseJson, stringifyJson } from "./json.ts";
-import { fromOptunaDistribution, isObject, isScalar, parseTime, unite } from "./optuna-schema.ts";
+import { indexOfScalar, internalWidth, ordinalDistribution, permutationDistribution, sameDistribution, simplexDistribution, subsetDistribution, type Distribution, type Internal } from "../../space/distribution.ts";
+import { sameInternal } from "../../space/space.ts";
+import { TrialState, type Json } from "../../contract/contract.ts";
+import { StorageCorruptError } from "../../errors/errors.ts";
+import { isStudyEvent, toJsonInternal, type FinishEvent, type StudyEvent } from "../../state/events.ts";
+import type { LateResult, StudyState } from "../../state/state.ts";
+import { parseJson, stringifyJson } from "../json.ts";
+import { fromOptunaDistribution, isObject, isScalar, parseTime, unite } from "./schema.ts";
 
 export interface TrialRow { trial_id: number; number: number; state: string; datetime_start: string | null; datetime_complete: string | null }
 export interface ParameterRow { trial_id: number; param_name: string; param_value: number; distribution_json: string }
