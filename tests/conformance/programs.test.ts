@@ -182,7 +182,7 @@ describe("programs", () => {
       kind: "gemm", type: "float32", batch: [], m, n, k,
       a: matrix(p.access(a, [], order === "TN" ? [1, m] : [k, 1])),
       b: matrix(p.access(b, [], order === "NT" ? [1, k] : [n, 1])),
-      scratch: to, kept: false,
+      scratch: { buffer: to, offset: 0 }, kept: false,
       epilogue: [
         { op: "accumulator", type: "float32", index: 0 },
         load(p.access(bias, [], [0, 1])),

@@ -7,6 +7,7 @@ import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import type { NodeOfKind } from "../ops/kind.ts";
 import { byKind } from "../ops/registry.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
+import { isContiguous } from "./homes.ts";
 import { flatten, type IndexMap, inputMap, mapKey, type MovementNode } from "./index-map.ts";
 
 /** The register a dtype is computed in. */
@@ -14,9 +15,16 @@ export function registerType(dtype: DType): RegisterType {
   return dtype === "uint8" ? "int32" : dtype;
 }
 
-/** What a body finds when it reaches a node: the buffer that holds it, an accumulator, or nothing (compute it). */
+/** Where a node's elements lie: element `index` at offset + Σ strides[axis]·index[axis] of a buffer. */
+export interface Place {
+  readonly buffer: number;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
+/** What a body finds when it reaches a node: its place in memory, an accumulator, or nothing (compute it). */
 export type Leaf =
-  | { readonly kind: "buffer"; readonly buffer: number }
+  | { readonly kind: "memory"; readonly place: Place }
   | { readonly kind: "accumulator"; readonly index: number }
   | undefined;
 
@@ -57,9 +65,10 @@ export class BodyBuilder {
     return this.#emit({ op: "constant", type: registerType(dtype), value });
   }
 
-  /** The access to a row-major buffer of `node`'s shape. */
-  access(node: GraphNode, buffer: number, map: IndexMap): Access {
-    return { buffer, dtype: node.dtype, ...flatten(map, rowMajorStrides(node.shape), this.#rank) };
+  /** The access to the element of `node` at `map`. */
+  access(node: GraphNode, place: Place, map: IndexMap): Access {
+    const { offset, strides } = flatten(map, place.strides, this.#rank);
+    return { buffer: place.buffer, dtype: node.dtype, offset: place.offset + offset, strides };
   }
 
   #emit(instruction: Instruction): number {
@@ -75,7 +84,7 @@ export class BodyBuilder {
   #build(wanted: GraphNode, map: IndexMap): number {
     const type = registerType(wanted.dtype);
     const leaf = this.#resolve(wanted, map);
-    if (leaf?.kind === "buffer") return this.#emit({ op: "load", type, access: this.access(wanted, leaf.buffer, map) });
+    if (leaf?.kind === "memory") return this.#emit({ op: "load", type, access: this.access(wanted, leaf.place, map) });
     if (leaf?.kind === "accumulator") return this.#emit({ op: "accumulator", type, index: leaf.index });
     const { kind, node } = byKind(wanted);
     switch (kind) {
@@ -134,19 +143,20 @@ export class BodyBuilder {
     if (moved !== undefined) return this.value(input, moved);
     // A reshape that needs division is free on a stored input: both are row-major over the same elements.
     const leaf = this.#resolve(input, []);
-    if (leaf?.kind !== "buffer") throw new Error("A reshape that merges axes must read a stored value.");
-    return this.#emit({ op: "load", type: registerType(node.dtype), access: this.access(node, leaf.buffer, map) });
+    if (leaf?.kind !== "memory" || !isContiguous(input.shape, leaf.place.strides)) throw new Error("A reshape that merges axes must read a contiguous value.");
+    const place = { ...leaf.place, strides: rowMajorStrides(node.shape) };
+    return this.#emit({ op: "load", type: registerType(node.dtype), access: this.access(node, place, map) });
   }
 
   #gather(node: GraphNode<"gather">, map: IndexMap): number {
     const [table, indices] = node.inputs as readonly [GraphNode, GraphNode];
     const row = this.value(indices, map.slice(0, indices.shape.length));
     const leaf = this.#resolve(table, []);
-    if (leaf?.kind !== "buffer") throw new Error("gather must read a stored table.");
-    const [rowStride, ...inner] = rowMajorStrides(table.shape);
+    if (leaf?.kind !== "memory") throw new Error("gather must read a stored table.");
+    const { buffer, offset, strides: [rowStride, ...inner] } = leaf.place;
     const rest = flatten(map.slice(indices.shape.length), inner, this.#rank);
     const access: Access = {
-      buffer: leaf.buffer, dtype: table.dtype, ...rest,
+      buffer, dtype: table.dtype, offset: offset + rest.offset, strides: rest.strides,
       indirect: { row, stride: rowStride!, rows: table.shape[0]! },
     };
     return this.#emit({ op: "load", type: registerType(node.dtype), access });

@@ -38,13 +38,15 @@ function check({ inputs, outputs, donate = [] }: Case): Program {
     input.dtype === "float64" ? numbers(sizeOf(input.shape), salt) : Int32Array.from({ length: sizeOf(input.shape) }, (_, i) => (i * 7) % 5));
   const expected = reference(outputs, new Map(inputs.map((input, index) => [input, data[index]!.slice()])));
   const program = compileProgram({ inputs, outputs, donate });
-  const bound: TypedArray[] = data.map((values) => values.slice());
-  const slots = outputs.map((output, index) => donate[index] ?? bound.push(hostArray(output.dtype, sizeOf(output.shape))) - 1);
-  execute(program, bound);
-  outputs.forEach((_, index) => {
-    const got = bound[slots[index]!]!;
-    expected[index]!.forEach((value, at) => expect(got[at], `output ${index}, element ${at}`).toBeCloseTo(value, 9));
-  });
+  for (const order of ["forward", "backward"] as const) {
+    const bound: TypedArray[] = data.map((values) => values.slice());
+    const slots = outputs.map((output, index) => donate[index] ?? bound.push(hostArray(output.dtype, sizeOf(output.shape))) - 1);
+    execute(program, bound, order);
+    outputs.forEach((_, index) => {
+      const got = bound[slots[index]!]!;
+      expected[index]!.forEach((value, at) => expect(got[at], `${order}, output ${index}, element ${at}`).toBeCloseTo(value, 9));
+    });
+  }
   return program;
 }
 
@@ -238,5 +240,69 @@ describe("the arena", () => {
     for (let i = 0; i < 6; i++) value = ops.matmul(value, value);
     const program = check({ inputs, outputs: [value] });
     expect(program.arenaBytes).toBe(2 * 64 * 64 * 8);
+  });
+});
+
+describe("values inside others", () => {
+  const copies = (program: Program): number => program.kernels.filter((kernel) => kernel.kind === "map" && kernel.body.every(({ op }) => op === "load")).length;
+
+  test("pieces of a concat are computed where they belong", () => {
+    const [a, b] = [x(4, 3), x(4, 2)];
+    const program = check({ inputs: [a, b], outputs: [ops.sum(ops.concat([ops.exp(ops.sum(ops.reshape(a, [4, 3, 1]), [2])), ops.tanh(b)], 1), [1])] });
+    expect(copies(program)).toBe(0);
+  });
+
+  test("what is padded is computed inside the border, and read there by others", () => {
+    const [a, w] = [x(4, 6), x(6, 5)];
+    const inner = ops.relu(ops.matmul(a, w));
+    const padded = ops.pad(inner, [1, 2], [1, 0], 3);
+    const program = check({ inputs: [a, w], outputs: [ops.matmul(padded, ops.transpose(padded, [1, 0])), ops.matmul(inner, ops.transpose(w, [1, 0]))] });
+    expect(copies(program)).toBe(0);
+  });
+
+  test("containers inside containers, through transposes and reshapes", () => {
+    const [a, b] = [x(3, 4), x(5, 4)];
+    const [p, q] = [ops.matmul(a, ops.transpose(b, [1, 0])), ops.matmul(b, ops.transpose(a, [1, 0]))];
+    const joined = ops.concat([ops.exp(p), ops.transpose(ops.exp(q), [1, 0])], 0);
+    const stacked = ops.concat([ops.reshape(ops.neg(p), [1, 3, 5]), ops.pad(ops.reshape(ops.tanh(p), [1, 3, 5]), [1, 0, 0], [0, 0, 0])], 0);
+    check({ inputs: [a, b], outputs: [ops.sum(ops.pad(joined, [1, 1], [1, 1]), [0]), ops.sum(stacked, [1]), ops.sum(joined, [1])] });
+  });
+
+  test("a value that is a piece twice, or read by another piece, is copied there", () => {
+    const a = x(4, 3);
+    const total = ops.sum(ops.reshape(ops.exp(a), [4, 3, 1]), [2]);
+    check({ inputs: [a], outputs: [ops.sum(ops.concat([total, ops.neg(total), total], 1), [1])] });
+    const sums = ops.sum(ops.mul(a, a), [1]);
+    check({ inputs: [a], outputs: [ops.max(ops.concat([sums, ops.mul(sums, sums)], 0), [0]), ops.concat([sums, sums], 0)] });
+  });
+
+  test("values whose elements must follow each other keep their own memory", () => {
+    const [a, b] = [x(4, 6), x(6, 2)];
+    const product = ops.matmul(a, b);
+    const merged = ops.neg(ops.reshape(ops.transpose(product, [1, 0]), [8]));
+    check({ inputs: [a, b], outputs: [ops.sum(ops.concat([product, ops.tanh(a)], 1), [0]), merged] });
+    const root = ops.tanh(product);
+    check({ inputs: [a, b], outputs: [ops.sum(ops.pad(root, [0, 1], [0, 1]), [0]), ops.exp(ops.reshape(ops.exp(root), [8])), ops.sum(ops.reshape(ops.transpose(root, [1, 0]), [8]), [0])] });
+  });
+
+  test("an output that overwrites an input takes pieces only as copies", () => {
+    const w = x(4, 3);
+    const half = ops.exp(ops.slice(w, [0, 0], [2, 3]));
+    check({ inputs: [w], outputs: [ops.concat([ops.sum(ops.reshape(half, [2, 3, 1]), [2]), ops.slice(w, [0, 0], [2, 3])], 0)], donate: [0] });
+  });
+
+  test("sums of slices' derivatives are concatenated", () => {
+    const gradients = Array.from({ length: 5 }, () => x(2, 3));
+    const pads = gradients.map((gradient, index) => ops.pad(ops.exp(gradient), [0, 3 * index], [0, 3 * (4 - index)]));
+    const program = check({ inputs: gradients, outputs: [ops.sum(ops.tanh(pads.reduce<GraphNode>((a, b) => ops.add(a, b), fill(0, x(2, 15)))), [0])] });
+    expect(program.kernels.filter((kernel) => kernel.kind === "map").length).toBeLessThanOrEqual(6);
+  });
+
+  test("of equal, of overlapping and of distant ranges, along two axes, with other terms between", () => {
+    const [a, b, c, d] = [x(2, 3), x(2, 3), x(2, 3), x(2, 9)];
+    const at = (value: GraphNode, begin: number): GraphNode => ops.pad(value, [0, begin], [0, 6 - begin]);
+    const row = ops.pad(ops.exp(ops.slice(d, [0, 0], [1, 9])), [1, 0], [0, 0]);
+    const sum = [at(a, 0), d, at(b, 0), at(c, 2), row, at(ops.exp(b), 6), at(c, 1)].reduce((left, right) => ops.add(left, right));
+    check({ inputs: [a, b, c, d], outputs: [sum, ops.add(at(a, 0), at(a, 6))] });
   });
 });

@@ -4,10 +4,12 @@ import type { Program, ProgramBuffer } from "../devices/device.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { bytesPerElement } from "../ops/dtype.ts";
 import { dependencies, GraphNode, topologicalOrder } from "../ops/graph.ts";
-import { sameShape, sizeOf } from "../ops/shape.ts";
+import { rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
 import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
+import { Homes, isContiguous } from "./homes.ts";
 import { isMovement } from "./index-map.ts";
 import { hasOwnKernel } from "./kinds.ts";
+import type { Place } from "./body.ts";
 import { type Buffers, lowerCluster } from "./lower.ts";
 import { type Lifetime, planArena } from "./plan.ts";
 import { schedule } from "./schedule.ts";
@@ -186,8 +188,9 @@ function fuseStoring(stage: Stage): Fused {
 }
 
 function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedence): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
-  const phasesOfClusters = schedule(clusters, precedence);
-  const naming = new Naming(stage, clusters, phasesOfClusters);
+  const homes = new Homes(stage);
+  const phasesOfClusters = schedule(clusters, precedence, (before, after) => homes.isPart(before, after));
+  const naming = new Naming(stage, homes, clusters, phasesOfClusters);
   const kernels: Kernel[] = [];
   const phases = phasesOfClusters
     .map((phase) => phase.flatMap((cluster) => lowerCluster(cluster, naming).map((kernel) => kernels.push(kernel) - 1)))
@@ -198,6 +201,7 @@ function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedenc
 /** Numbers the program's buffers as the lowering asks for them, and places them at the end. */
 class Naming implements Buffers {
   readonly #stage: Stage;
+  readonly #homes: Homes;
   readonly #clusterOf = new Map<GraphNode, Cluster>();
   readonly #phaseOf = new Map<Cluster, number>();
   readonly #numbers = new Map<GraphNode, number>();
@@ -206,32 +210,46 @@ class Naming implements Buffers {
   readonly #holds: { readonly node: GraphNode; readonly scratch: boolean }[] = [];
   readonly #slots: ReadonlyMap<GraphNode, number>;
 
-  constructor(stage: Stage, clusters: readonly Cluster[], phases: readonly (readonly Cluster[])[]) {
+  constructor(stage: Stage, homes: Homes, clusters: readonly Cluster[], phases: readonly (readonly Cluster[])[]) {
     this.#stage = stage;
+    this.#homes = homes;
     this.#slots = new Map([...stage.leaves.map((leaf, slot) => [leaf, slot] as const), ...stage.outputs]);
     for (const cluster of clusters) for (const root of cluster.roots) this.#clusterOf.set(root, cluster);
     phases.forEach((phase, index) => phase.forEach((cluster) => this.#phaseOf.set(cluster, index)));
   }
 
-  find(node: GraphNode): number | undefined {
+  find(node: GraphNode): Place | undefined {
+    // A reshape of a stored value is the same memory.
+    const whole = this.#isStored(node) ? node : canonical(node);
+    if (!this.#isStored(whole)) return undefined;
+    const home = this.#homes.of(whole);
+    if (whole === node) {
+      return home === undefined
+        ? { buffer: this.#bufferOf(node), offset: 0, strides: rowMajorStrides(node.shape) }
+        : { buffer: this.#bufferOf(home.container), offset: home.offset, strides: home.strides };
+    }
+    if (home !== undefined && !isContiguous(whole.shape, home.strides)) return undefined;
+    return { buffer: this.#bufferOf(home?.container ?? whole), offset: home?.offset ?? 0, strides: rowMajorStrides(node.shape) };
+  }
+
+  #isStored(node: GraphNode): boolean {
+    return this.#slots.has(node) || (this.#stage.stored.has(node) && this.written(node));
+  }
+
+  /** The buffer of a stored value that lives in no other. */
+  #bufferOf(node: GraphNode): number {
     const known = this.#numbers.get(node);
     if (known !== undefined) return known;
     const slot = this.#slots.get(node);
     const overwritten = slot === undefined ? undefined : this.#stage.leaves[slot];
-    if (overwritten !== undefined && overwritten !== node) return this.find(overwritten);
-    const bound = slot !== undefined;
-    if (!bound && !(this.#stage.stored.has(node) && this.written(node))) {
-      // A reshape of a stored value is the same memory.
-      const whole = canonical(node);
-      return whole === node ? undefined : this.#shared(whole);
-    }
+    if (overwritten !== undefined && overwritten !== node) return this.#bufferOf(overwritten);
     const number = this.#holds.push({ node, scratch: false }) - 1;
     this.#numbers.set(node, number);
     return number;
   }
 
-  #shared(whole: GraphNode): number | undefined {
-    return this.#slots.has(whole) || this.#stage.stored.has(whole) ? this.find(whole) : undefined;
+  isInPlace(container: GraphNode, index: number): boolean {
+    return this.#homes.isInPlace(container, index);
   }
 
   written(node: GraphNode): boolean {
@@ -240,26 +258,27 @@ class Naming implements Buffers {
     return [...this.#stage.users.get(node)!].some((user) => this.#clusterOf.get(user) !== home);
   }
 
-  scratch(node: GraphNode): number {
-    // A result of the epilogue will do, unless the epilogue reads what it overwrites.
-    const shared = this.#clusterOf.get(node)!.roots.find((root) =>
-      root !== node && this.written(root) && root.dtype === node.dtype && !(this.#slots.get(root)! < this.#stage.leaves.length));
-    if (shared !== undefined) return this.find(shared)!;
+  scratch(node: GraphNode): Place {
+    // A result of the epilogue will do, unless the epilogue reads what it overwrites, or it has gaps.
+    for (const root of this.#clusterOf.get(node)!.roots) {
+      if (root === node || !this.written(root) || root.dtype !== node.dtype || this.#slots.get(root)! < this.#stage.leaves.length) continue;
+      const place = this.find(root)!;
+      if (isContiguous(root.shape, place.strides)) return place;
+    }
     let number = this.#scratch.get(node);
     if (number === undefined) {
       number = this.#holds.push({ node, scratch: true }) - 1;
       this.#scratch.set(node, number);
     }
-    return number;
+    return { buffer: number, offset: 0, strides: rowMajorStrides(node.shape) };
   }
 
   place(): { buffers: ProgramBuffer[]; arenaBytes: number } {
     const lifetimes: Lifetime[] = [];
     const arenaIndex = this.#holds.map(({ node, scratch }) => {
       if (!scratch && this.#slots.has(node)) return undefined;
-      const first = this.#phase(node);
-      const last = scratch ? first : Math.max(first, ...[...this.#stage.users.get(node)!].map((user) => this.#phase(user)));
-      return lifetimes.push({ bytes: sizeOf(node.shape) * bytesPerElement[node.dtype], first, last }) - 1;
+      const lifetime = scratch ? { first: this.#phase(node), last: this.#phase(node) } : this.#lifetime(node);
+      return lifetimes.push({ bytes: sizeOf(node.shape) * bytesPerElement[node.dtype], ...lifetime }) - 1;
     });
     const { offsets, bytes } = planArena(lifetimes);
     const buffers = this.#holds.map(({ node }, index): ProgramBuffer => {
@@ -271,6 +290,19 @@ class Naming implements Buffers {
       };
     });
     return { buffers, arenaBytes: bytes };
+  }
+
+  /** The phases in which `node`, or what lives in it, is written or read. */
+  #lifetime(node: GraphNode): { first: number; last: number } {
+    let first = Infinity;
+    let last = 0;
+    for (const held of [node, ...this.#homes.residents(node)]) {
+      const written = this.#phase(held);
+      first = Math.min(first, written);
+      last = Math.max(last, written);
+      for (const user of this.#stage.users.get(held)!) last = Math.max(last, this.#phase(user));
+    }
+    return { first, last };
   }
 
   #phase(node: GraphNode): number {

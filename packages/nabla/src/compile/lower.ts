@@ -1,23 +1,26 @@
 // Clusters → kernels: every cluster becomes the kernel description the generators lower further.
-// Buffers are named by the node they hold; plan.ts gives them their place.
+// Places in memory are asked for by node; `Buffers` knows them.
 import type { Instruction, Kernel, MatrixOperand, ReduceOp, Store } from "../kernels/kernel.ts";
-import type { AnyNode, GraphNode } from "../ops/graph.ts";
+import type { GraphNode } from "../ops/graph.ts";
 import type { NodeOfKind } from "../ops/kind.ts";
 import { byKind } from "../ops/registry.ts";
-import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
-import { BodyBuilder, type Leaf, registerType, type Resolve } from "./body.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { BodyBuilder, type Leaf, type Place, registerType, type Resolve } from "./body.ts";
 import { type Cluster, clusterMap } from "./fuse.ts";
+import { piecesOf } from "./homes.ts";
 import { coordinate, type IndexMap, isIdentity } from "./index-map.ts";
 import { canonical } from "./store.ts";
 
 /** Names of buffers, as the lowering sees them. */
 export interface Buffers {
-  /** The buffer that holds a leaf or stored node (undefined: it is computed where it is read). */
-  find(node: GraphNode): number | undefined;
+  /** Where a leaf or stored node lies (undefined: it is computed where it is read). */
+  find(node: GraphNode): Place | undefined;
   /** Whether a root has memory: it is an output, or read outside its cluster. */
   written(node: GraphNode): boolean;
   /** Memory for a product that no one reads after its epilogue. */
-  scratch(node: GraphNode): number;
+  scratch(node: GraphNode): Place;
+  /** Whether piece `index` of a pad or concat is written by the kernel that computes it. */
+  isInPlace(container: GraphNode, index: number): boolean;
 }
 
 /** Lowers one cluster. The kernels of the result are independent of each other. */
@@ -40,23 +43,26 @@ function lowerPrimary(cluster: Cluster, buffers: Buffers): Kernel[] {
     case "scatter":
       return [lowerScatter(node, buffers)];
     case "assembly":
-      return node.op === "pad" ? lowerPad(node, buffers) : lowerConcat(node, buffers);
+      return lowerAssembly(node, buffers);
   }
 }
 
 function lowerScatter(node: NodeOfKind<"scatter">, buffers: Buffers): Kernel {
   const [indices, updates] = node.inputs as readonly [GraphNode, GraphNode];
-  const at = (held: GraphNode): { buffer: number; offset: number } => ({ buffer: bufferOf(held, buffers), offset: 0 });
+  const at = (held: GraphNode): { buffer: number; offset: number } => {
+    const { buffer, offset } = placeOf(held, buffers);
+    return { buffer, offset };
+  };
   return {
     kind: "scatterAdd", dtype: node.dtype, rows: node.params.rows, count: sizeOf(indices.shape), inner: sizeOf(node.shape.slice(1)),
     indices: at(indices), updates: at(updates), out: at(node),
   };
 }
 
-function bufferOf(node: GraphNode, buffers: Buffers): number {
-  const buffer = buffers.find(node);
-  if (buffer === undefined) throw new Error(`${node.op} was to be stored before it is read.`);
-  return buffer;
+function placeOf(node: GraphNode, buffers: Buffers): Place {
+  const place = buffers.find(node);
+  if (place === undefined) throw new Error(`${node.op} was to be stored before it is read.`);
+  return place;
 }
 
 /** Reads of stored values are loads, but for the cluster's own roots, which are in registers. */
@@ -66,8 +72,8 @@ function resolver(cluster: Cluster, buffers: Buffers, domain: readonly number[],
     if (node === accumulator && isIdentity(map, node.shape, domain)) return { kind: "accumulator", index: 0 };
     // A reshape of one of them leads to it: its memory is not written yet, if it has any.
     if (own.has(canonical(node))) return undefined;
-    const buffer = buffers.find(node);
-    return buffer === undefined ? undefined : { kind: "buffer", buffer };
+    const place = buffers.find(node);
+    return place && { kind: "memory", place };
   };
 }
 
@@ -80,7 +86,7 @@ function epilogueOf(cluster: Cluster, domain: readonly number[], buffers: Buffer
   for (const root of cluster.roots) {
     if (!buffers.written(root)) continue;
     const map = clusterMap(root, domain);
-    stores.push({ access: builder.access(root, bufferOf(root, buffers), map), value: builder.value(root, map) });
+    stores.push({ access: builder.access(root, placeOf(root, buffers), map), value: builder.value(root, map) });
   }
   return { body: builder.instructions, stores };
 }
@@ -129,58 +135,52 @@ function lowerProduct(cluster: Cluster, node: NodeOfKind<"contraction">, buffers
   // When only the product itself is wanted it accumulates where it is to stay, and there is no epilogue.
   const plain = cluster.roots.length === 1;
   const kept = plain || buffers.written(node);
+  const { buffer, offset } = kept ? placeOf(node, buffers) : buffers.scratch(node);
   const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, node.shape, buffers, node);
   return {
     kind: "gemm", type: node.dtype === "float64" ? "float64" : "float32", batch, m, n, k,
     a: operand(a, transposeA), b: operand(b, transposeB),
-    scratch: kept ? bufferOf(node, buffers) : buffers.scratch(node), kept,
-    // The product is already in its own buffer; storing it there again would be a copy onto itself.
-    epilogue: body, stores: stores.filter((store) => store.access.buffer !== buffers.find(node)),
+    scratch: { buffer, offset }, kept,
+    // The product is already in its place; storing it there again would be a copy onto itself.
+    epilogue: body, stores: kept ? stores.filter(({ access }) => access.buffer !== buffer || access.offset !== offset) : stores,
   };
 }
 
-/** A region of a row-major buffer, written by a body over the region's own coordinates. */
-function piece(node: GraphNode, buffer: number, begin: readonly number[], extents: readonly number[], write: (builder: BodyBuilder, map: IndexMap) => number, buffers: Buffers): Kernel {
-  const rank = extents.length;
-  const map = extents.map((_, axis) => coordinate(axis, rank));
-  const builder = new BodyBuilder(rank, (input) => {
-    const found = input === node ? undefined : buffers.find(input);
-    return found === undefined ? undefined : { kind: "buffer", buffer: found };
-  });
-  const value = write(builder, map);
-  const strides = rowMajorStrides(node.shape);
-  const offset = begin.reduce((sum, start, axis) => sum + start * strides[axis]!, 0);
-  return { kind: "map", domain: extents, body: builder.instructions, stores: [{ access: { buffer, dtype: node.dtype, offset, strides }, value }] };
+/** What is left to write of a pad or concat: the pieces that do not live in it, and the border. The regions are disjoint, so their order does not matter. */
+function lowerAssembly(node: NodeOfKind<"assembly">, buffers: Buffers): Kernel[] {
+  const whole = placeOf(node, buffers);
+  const write = (begin: readonly number[], domain: readonly number[], value: (builder: BodyBuilder, map: IndexMap) => number): Kernel => {
+    const rank = domain.length;
+    const map = domain.map((_, axis) => coordinate(axis, rank));
+    const builder = new BodyBuilder(rank, (input) => {
+      const place = input === node ? undefined : buffers.find(input);
+      return place && { kind: "memory", place };
+    });
+    const result = value(builder, map);
+    const offset = begin.reduce((sum, start, axis) => sum + start * whole.strides[axis]!, whole.offset);
+    const access = builder.access(node, { ...whole, offset }, map);
+    return { kind: "map", domain, body: builder.instructions, stores: [{ access, value: result }] };
+  };
+  const copies = piecesOf(node).flatMap(({ input, begin }, index) =>
+    buffers.isInPlace(node, index) ? [] : [write(begin, input.shape, (builder, map) => builder.value(input, map))]);
+  if (node.op === "concat") return copies;
+  const { value } = node.params;
+  return [...copies, ...borderOf(node).map(({ begin, extents }) => write(begin, extents, (builder) => builder.constant(node.dtype, value)))];
 }
 
-function lowerConcat(node: Extract<AnyNode, { op: "concat" }>, buffers: Buffers): Kernel[] {
-  const buffer = bufferOf(node, buffers);
-  let start = 0;
-  return node.inputs.map((input) => {
-    const begin = node.shape.map((_, axis) => (axis === node.params.axis ? start : 0));
-    start += input.shape[node.params.axis]!;
-    return piece(node, buffer, begin, input.shape, (builder, map) => builder.value(input, map), buffers);
-  });
-}
-
-/** The interior and, axis by axis, the slabs around it: disjoint, so their order does not matter. */
-function lowerPad(node: Extract<AnyNode, { op: "pad" }>, buffers: Buffers): Kernel[] {
-  const buffer = bufferOf(node, buffers);
-  const input = node.inputs[0]!;
-  const { before, after, value } = node.params;
-  const kernels = [piece(node, buffer, before, input.shape, (builder, map) => builder.value(input, map), buffers)];
+/** The regions around the input of a pad, axis by axis. */
+function borderOf(node: GraphNode<"pad">): { readonly begin: readonly number[]; readonly extents: readonly number[] }[] {
+  const { before, after } = node.params;
+  const inner = node.inputs[0]!.shape;
+  const regions: { begin: readonly number[]; extents: readonly number[] }[] = [];
   const begin = node.shape.map(() => 0);
   const extents = [...node.shape];
   node.shape.forEach((extent, axis) => {
-    const slab = (start: number, length: number): void => {
-      if (length === 0) return;
-      const slabBegin = begin.with(axis, start);
-      kernels.push(piece(node, buffer, slabBegin, extents.with(axis, length), (builder) => builder.constant(node.dtype, value), buffers));
-    };
-    slab(0, before[axis]!);
-    slab(extent - after[axis]!, after[axis]!);
+    for (const [start, width] of [[0, before[axis]!], [extent - after[axis]!, after[axis]!]] as const) {
+      if (width > 0) regions.push({ begin: begin.with(axis, start), extents: extents.with(axis, width) });
+    }
     begin[axis] = before[axis]!;
-    extents[axis] = input.shape[axis]!;
+    extents[axis] = inner[axis]!;
   });
-  return kernels;
+  return regions;
 }

@@ -1,9 +1,10 @@
 // Simplification: the graph rebuilt bottom-up, equal expressions once, and what costs nothing removed.
 // The result is detached from the tensors it came from.
 import { type DType, isFloating } from "../ops/dtype.ts";
-import { type AnyNode, type Aval, dependencies, GraphNode, type OpName, type OpParams, paramsKey, topologicalOrder } from "../ops/graph.ts";
+import { type AnyNode, type Aval, dependencies, GraphNode, type OpName, paramsKey, topologicalOrder } from "../ops/graph.ts";
 import { sameShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { isMovement } from "./index-map.ts";
+import { type Make, sumOfPieces } from "./sum-of-pieces.ts";
 
 /** Rebuilds the graph between `inputs` and `outputs` in its simplest form, on fresh source nodes. */
 export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNode[]): {
@@ -11,7 +12,7 @@ export function simplify(inputs: readonly GraphNode[], outputs: readonly GraphNo
 } {
   const stop = new Set(inputs);
   const order = topologicalOrder(outputs, stop) as readonly AnyNode[];
-  const rewriter = new Rewriter(usesOf(order, outputs));
+  const rewriter = new Rewriter(usesOf(order, outputs), partialSums(order, outputs));
   const rebuilt = new Map<GraphNode, GraphNode>(inputs.map((input) => [input, rewriter.leaf(input)]));
   // What an `after` waits for may have no other user, and then it is not there.
   for (const node of order) {
@@ -27,6 +28,20 @@ function usesOf(order: readonly GraphNode[], outputs: readonly GraphNode[]): Map
   return uses;
 }
 
+/** Additions that only another addition reads. */
+function partialSums(order: readonly GraphNode[], outputs: readonly GraphNode[]): Set<GraphNode> {
+  const partial = new Set<GraphNode>();
+  const read = new Set<GraphNode>(outputs);
+  for (const node of order.toReversed()) {
+    for (const input of dependencies(node)) {
+      if (read.has(input)) partial.delete(input);
+      else if (node.op === "add" && input.op === "add") partial.add(input);
+      read.add(input);
+    }
+  }
+  return partial;
+}
+
 /** Reductions of at least this many elements into few are cut in two, so that threads can share them. */
 const LONG_REDUCTION = 32768;
 const FEW_RESULTS = 64;
@@ -36,21 +51,25 @@ class Rewriter {
   readonly #known = new Map<string, GraphNode>();
   /** Of the nodes that are rewritten. */
   readonly #uses: ReadonlyMap<GraphNode, number>;
+  /** Additions that wait for the one which reads them, as they were and as they are rewritten: a long sum is seen whole. */
+  readonly #partial: ReadonlySet<GraphNode>;
+  readonly #rewrittenPartial = new Set<GraphNode>();
 
-  constructor(uses: ReadonlyMap<GraphNode, number>) {
+  constructor(uses: ReadonlyMap<GraphNode, number>, partial: ReadonlySet<GraphNode>) {
     this.#uses = uses;
+    this.#partial = partial;
   }
 
   leaf(node: GraphNode): GraphNode {
     return new GraphNode("source", [], { shape: node.shape, dtype: node.dtype }, node);
   }
 
-  #make<P extends OpName>(op: P, inputs: readonly GraphNode[], params: OpParams[P], shape: Shape, dtype: DType): GraphNode {
+  readonly #make: Make = (op, inputs, params, shape, dtype) => {
     const key = `${op}(${inputs.map((input) => input.id).join(",")})${paramsKey(params)}`;
     let node = this.#known.get(key);
     if (node === undefined) this.#known.set(key, (node = new GraphNode(op, inputs, params, { shape, dtype })));
     return node;
-  }
+  };
 
   #fill(value: number, { shape, dtype }: Aval): GraphNode {
     const scalar = this.#make("constant", [], { value, dtype }, [], dtype);
@@ -94,7 +113,7 @@ class Rewriter {
       case "add":
         if (fillValue(a) === 0) return b;
         if (fillValue(b) === 0) return a;
-        break;
+        return this.#add(node, a, b);
       case "sub":
         if (fillValue(b) === 0) return a;
         break;
@@ -135,6 +154,25 @@ class Rewriter {
         break;
     }
     return this.#make(node.op, inputs, node.params, node.shape, node.dtype);
+  }
+
+  #add(node: GraphNode, a: GraphNode, b: GraphNode): GraphNode {
+    if (!this.#partial.has(node)) return sumOfPieces(this.#terms([a, b]), this.#make) ?? this.#make("add", [a, b], {}, node.shape, node.dtype);
+    const sum = this.#make("add", [a, b], {}, node.shape, node.dtype);
+    this.#rewrittenPartial.add(sum);
+    return sum;
+  }
+
+  /** What a sum adds up, partial sums taken apart, in order. */
+  #terms(sums: readonly GraphNode[]): GraphNode[] {
+    const terms: GraphNode[] = [];
+    const stack = sums.toReversed();
+    while (stack.length > 0) {
+      const term = stack.pop()!;
+      if (this.#rewrittenPartial.has(term)) stack.push(...term.inputs.toReversed());
+      else terms.push(term);
+    }
+    return terms;
   }
 
   /** Movements come last, so that products see transposes. Constants do not wait, and nothing waits for what is there from the start. */

@@ -2,14 +2,31 @@
 // For tests of the compiler alone; devices never use it.
 import type { Program } from "../devices/device.ts";
 import type { Access, Instruction, Kernel, MatrixOperand, RegisterType, Store } from "./kernel.ts";
-import { hostArray, type TypedArray } from "../ops/dtype.ts";
+import type { DType, TypedArray } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";
 
-/** Runs `program` on `bound` arrays, one for each slot. */
-export function execute(program: Program, bound: readonly TypedArray[]): void {
-  const arena = program.buffers.map((buffer) => hostArray(buffer.dtype, buffer.size));
-  const memory = program.buffers.map((buffer, index) => (buffer.place.kind === "bound" ? bound[buffer.place.slot]! : arena[index]!));
-  for (const phase of program.phases) for (const index of phase) run(program.kernels[index]!, memory);
+/** Runs `program` on `bound` arrays, one for each slot; the kernels of a phase in the given order, or backward, which must be the same. */
+export function execute(program: Program, bound: readonly TypedArray[], order: "forward" | "backward" = "forward"): void {
+  // All ones: NaN in every floating type.
+  const arena = new Uint8Array(program.arenaBytes).fill(255).buffer;
+  const memory = program.buffers.map(({ dtype, size, place }) => (place.kind === "bound" ? bound[place.slot]! : hostView(dtype, arena, place.offset, size)));
+  for (const phase of program.phases) {
+    for (const index of order === "forward" ? phase : phase.toReversed()) run(program.kernels[index]!, memory);
+  }
+}
+
+function hostView(dtype: DType, buffer: ArrayBuffer, offset: number, size: number): TypedArray {
+  switch (dtype) {
+    case "float32":
+      return new Float32Array(buffer, offset, size);
+    case "float64":
+      return new Float64Array(buffer, offset, size);
+    case "int32":
+      return new Int32Array(buffer, offset, size);
+    case "uint8":
+    case "bool":
+      return new Uint8Array(buffer, offset, size);
+  }
 }
 
 function run(kernel: Kernel, memory: readonly TypedArray[]): void {
@@ -39,10 +56,10 @@ function run(kernel: Kernel, memory: readonly TypedArray[]): void {
       }
       return;
     case "gemm": {
-      const scratch = memory[kernel.scratch]!;
+      const scratch = memory[kernel.scratch.buffer]!;
       const domain = [...kernel.batch, kernel.m, kernel.n];
       const element = (operand: MatrixOperand, at: readonly number[]): number => evaluate(operand.body, at, memory, []).at(-1)!;
-      let position = 0;
+      let position = kernel.scratch.offset;
       for (const at of coordinates(domain)) {
         const [row, column] = at.slice(-2) as [number, number];
         const batch = at.slice(0, -2);
@@ -50,7 +67,7 @@ function run(kernel: Kernel, memory: readonly TypedArray[]): void {
         for (let k = 0; k < kernel.k; k++) sum += element(kernel.a, [...batch, row, k]) * element(kernel.b, [...batch, k, column]);
         scratch[position++] = sum;
       }
-      position = 0;
+      position = kernel.scratch.offset;
       for (const at of coordinates(domain)) store(kernel.stores, evaluate(kernel.epilogue, at, memory, [scratch[position++]!]), at, memory);
       return;
     }

@@ -86,7 +86,7 @@ export interface GemmKernel {
   readonly k: number;
   readonly a: MatrixOperand;
   readonly b: MatrixOperand;
-  readonly scratch: number;
+  readonly scratch: { readonly buffer: number; readonly offset: number };
   readonly kept: boolean;
   readonly epilogue: readonly Instruction[];
   readonly stores: readonly Store[];

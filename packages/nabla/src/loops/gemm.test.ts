@@ -50,7 +50,7 @@ const noBatch = { extents: [], a: [], b: [] };
 
 function kernelOf({ type, m, n, k, a, b, batch = noBatch }: Case): GemmKernel {
   return {
-    kind: "gemm", type, batch: batch.extents, m, n, k, scratch: 2, kept: true, epilogue: [], stores: [],
+    kind: "gemm", type, batch: batch.extents, m, n, k, scratch: { buffer: 2, offset: 0 }, kept: true, epilogue: [], stores: [],
     a: { body: [load(type, { buffer: 0, offset: 3, strides: [...batch.a, ...a] })] },
     b: { body: [load(type, { buffer: 1, offset: 1, strides: [...batch.b, ...b] })] },
   };

@@ -232,7 +232,7 @@ function isCopyOntoItself({ epilogue, stores, scratch, type, batch, m, n }: Gemm
   if (only === undefined || second !== undefined || epilogue[only.value]?.op !== "accumulator") return false;
   const { buffer, dtype, offset, strides } = only.access;
   const own = rowMajorStrides([...batch, m, n]);
-  return buffer === scratch && dtype === type && offset === 0 && strides.every((stride, axis) => stride === own[axis]);
+  return buffer === scratch.buffer && dtype === type && offset === scratch.offset && strides.every((stride, axis) => stride === own[axis]);
 }
 
 /** Writes the function of a plan. */
@@ -293,7 +293,7 @@ class GemmWriter {
       batch: coordinates,
       a: base("a", plan.a),
       b: base("b", plan.b),
-      c: f.let("c", add(load("i32", this.args, 4 * scratch), mul(batch, m * n * plan.bytes))),
+      c: f.let("c", add(add(load("i32", this.args, 4 * scratch.buffer), scratch.offset * plan.bytes), mul(batch, m * n * plan.bytes))),
     };
     const tiles: Range = plan.splitRows ? [from, to] : [i32(0), i32(plan.rows.count)];
     const panels: Range = plan.splitRows ? [i32(0), i32(plan.panels)] : [from, to];
