@@ -159,12 +159,15 @@ function arithmetic(op: string, type: RegisterType, a: number, b: number): numbe
     case "sign": return Math.sign(a);
     case "floor": return Math.floor(a);
     case "exp": return Math.exp(a);
+    case "expm1": return Math.expm1(a);
     case "log": return Math.log(a);
+    case "log1p": return Math.log1p(a);
     case "sqrt": return Math.sqrt(a);
     case "sin": return Math.sin(a);
     case "cos": return Math.cos(a);
     case "tanh": return Math.tanh(a);
     case "sigmoid": return 1 / (1 + Math.exp(-a));
+    case "softplus": return Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)));
     case "relu": return a < 0 ? 0 : a;
     case "logicalNot": return a === 0 ? 1 : 0;
     case "add": return integer ? (a + b) | 0 : a + b;

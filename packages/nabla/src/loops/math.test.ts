@@ -37,6 +37,9 @@ function power(dtype: Float, pairs: readonly (readonly [number, number])[]): num
 /** Units in the last place of float32 at `value`, normal numbers. */
 const ulp32 = (value: number): number => 2 ** (Math.floor(Math.log2(Math.max(Math.abs(value), 2 ** -126))) - 23);
 
+/** log(1 + eˣ) with both tails. */
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 function range(from: number, to: number, count: number): number[] {
@@ -47,7 +50,12 @@ const logarithmic = (from: number, to: number, count: number): number[] => range
 
 describe("float32", () => {
   const cases: [UnaryOp, (x: number) => number, number[], number][] = [
-    ["exp", Math.exp, range(-87, 88.72, 40_001), 2],
+    ["exp", Math.exp, range(-104, 88.72, 40_001), 2],
+    ["expm1", Math.expm1, range(-20, 88.72, 40_001), 2],
+    ["expm1", Math.expm1, logarithmic(1e-44, 1, 4001).flatMap((x) => [x, -x]), 2],
+    ["log1p", Math.log1p, logarithmic(1e-44, 3e38, 20_001), 2],
+    ["log1p", Math.log1p, range(-0.999, 1, 20_001), 2],
+    ["softplus", softplus, range(-104, 100, 40_001), 2],
     ["exp", Math.exp, logarithmic(1e-38, 1, 4001), 2],
     ["log", Math.log, logarithmic(1e-44, 3e38, 20_001), 2],
     ["log", Math.log, range(0.5, 2, 20_001), 2],
@@ -67,8 +75,11 @@ describe("float32", () => {
   test("special values", () => {
     const specials = [0, Infinity, -Infinity, NaN, 1e-45, -1e-45];
     expect(unary("exp", "float32", [...specials, 89, -104])).toEqual([1, Infinity, 0, NaN, 1, 1, Infinity, 0]);
+    expect(unary("expm1", "float32", [-0, ...specials])).toEqual([-0, 0, Infinity, -1, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
+    expect(unary("log1p", "float32", [-0, ...specials, -1, -2])).toEqual([-0, 0, Infinity, NaN, NaN, Math.fround(1e-45), Math.fround(-1e-45), -Infinity, NaN]);
+    expect(unary("softplus", "float32", [Infinity, -Infinity, NaN, -1000, 1000])).toEqual([Infinity, 0, NaN, 0, 1000]);
     expect(unary("log", "float32", [...specials, -1, 1])).toEqual([-Infinity, Infinity, NaN, NaN, expect.closeTo(-103.28, 2), NaN, NaN, 0]);
-    expect(unary("tanh", "float32", specials)).toEqual([0, 1, -1, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
+    expect(unary("tanh", "float32", [-0, ...specials])).toEqual([-0, 0, 1, -1, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
     expect(unary("sigmoid", "float32", specials)).toEqual([0.5, 1, 0, NaN, 0.5, 0.5]);
     expect(unary("sin", "float32", specials)).toEqual([0, NaN, NaN, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
     expect(unary("relu", "float32", [-1, 2, NaN, Infinity, -Infinity])).toEqual([0, 2, NaN, Infinity, 0]);
@@ -87,7 +98,12 @@ describe("float64", () => {
   const positive = Array.from({ length: 2001 }, (_, index) => Math.exp(-740 + 0.72 * index));
   const cases: [UnaryOp, (x: number) => number, number[]][] = [
     ["exp", Math.exp, wide],
+    ["expm1", Math.expm1, wide],
+    ["expm1", Math.expm1, wide.map((x) => x / 700)],
     ["log", Math.log, positive],
+    ["log1p", Math.log1p, positive],
+    ["log1p", Math.log1p, wide.map((x) => x / 701)],
+    ["softplus", softplus, wide],
     ["tanh", Math.tanh, wide.map((x) => x / 70)],
     ["sigmoid", sigmoid, wide.map((x) => x / 7)],
   ];

@@ -36,18 +36,40 @@ const magic32 = 1.5 * 2 ** 23;
 /** (e^r − 1 − r)/r² on [−0.347, 0.694], error 1.5e-9 relative to e^r. */
 const expTail = [0.4999999403953552, 0.16666699945926666, 0.04166807234287262, 0.008326769806444645, 0.0013838590821251273, 0.00023255182895809412];
 
-/** Results below 2^−126.5 are 0. */
-function exp32(f: FunctionBuilder, x: Expr): Expr {
+/** x = n·ln 2 + r for x ≥ least: r, the bits of n + 1.5·2^23, and (e^r − 1 − r)/r². */
+function reduceExponent32(f: FunctionBuilder, x: Expr, least: number): { readonly r: Expr; readonly bits: Expr; readonly tail: Expr } {
   // n ≤ 127, so that 2^n is finite; r then reaches ln 2 where e^x exceeds 2^127.
-  // From below, n = −127 makes the factor 2^n zero bits.
-  const clamped = f.let("x", fastMax(x, like(x, -88)));
+  const clamped = f.let("x", fastMax(x, like(x, least)));
   const shifted = f.let("t", fastMin(madd(clamped, like(x, log2e), like(x, magic32)), like(x, magic32 + 127)));
   const n = f.let("n", sub(shifted, like(x, magic32)));
   const r = f.let("r", nmadd(n, like(x, ln2Low), nmadd(n, like(x, ln2High), clamped)));
-  const p = polynomial(f, r, expTail);
-  const y = madd(mul(r, r), p, add(r, like(x, 1)));
-  const power = fromBits(add(binary("shl", toBits(shifted), 23), constant("i32", 0x3f800000, x.lanes)));
-  return f.let("exp", mul(y, power));
+  return { r, bits: toBits(shifted), tail: polynomial(f, r, expTail) };
+}
+
+/** 2^n from the bits of n + 1.5·2^23, for n from −127, which gives 0, to 127. */
+const powerOfBits = (bits: Expr): Expr => fromBits(add(binary("shl", bits, 23), constant("i32", 0x3f800000, bits.lanes)));
+
+/** e^x; results below 2^−126.5 are 0. */
+function flushedExp32(f: FunctionBuilder, x: Expr): Expr {
+  const { r, bits, tail } = reduceExponent32(f, x, -88);
+  return f.let("exp", mul(madd(mul(r, r), tail, add(r, like(x, 1))), powerOfBits(bits)));
+}
+
+/** e^x, subnormal results too: where they are near, the power is 2^64 larger and the last product brings it down. */
+function exp32(f: FunctionBuilder, x: Expr): Expr {
+  const { r, bits, tail } = reduceExponent32(f, x, -104);
+  const small = f.let("small", binary("lt", x, like(x, -86)));
+  const raised = add(bits, select(small, constant("i32", 64, x.lanes), constant("i32", 0, x.lanes)));
+  const y = mul(madd(mul(r, r), tail, add(r, like(x, 1))), powerOfBits(f.let("bits", raised)));
+  return f.let("exp", mul(y, select(small, like(x, 2 ** -64), like(x, 1))));
+}
+
+/** e^x − 1 = 2^n·(e^r − 1) + (2^n − 1). */
+function expm132(f: FunctionBuilder, x: Expr): Expr {
+  const { r, bits, tail } = reduceExponent32(f, x, -88);
+  const power = f.let("power", powerOfBits(bits));
+  const y = madd(madd(mul(r, r), tail, r), power, sub(power, like(x, 1)));
+  return f.let("expm1", select(binary("eq", x, like(x, 0)), x, y));
 }
 
 /** (ln(1 + m) − m + m²/2)/m³ on [√½ − 1, √2 − 1], error 7.5e-10 relative to ln(1 + m). */
@@ -56,22 +78,60 @@ const logTail = [
   -0.11675651371479034, 0.0674663856625577,
 ];
 
-function log32(f: FunctionBuilder, x: Expr): Expr {
-  const { lanes } = x;
-  const integer = (value: number): Expr => constant("i32", value, lanes);
-  const tiny = f.let("tiny", binary("lt", x, like(x, 2 ** -126)));
-  const bits = f.let("bits", toBits(select(tiny, mul(x, like(x, 2 ** 23)), x)));
-  // Exponent of x/√½, so that the mantissa lies in [√½, √2).
-  const exponent = f.let("e", binary("shrS", sub(bits, integer(0x3f3504f3)), 23));
-  const m = f.let("m", sub(fromBits(sub(bits, binary("shl", exponent, 23))), like(x, 1)));
-  const e = f.let("n", unary("convert", sub(exponent, select(tiny, integer(23), integer(0))), "f32"));
+/** ⌊log2(x/√½)⌋ of normal x > 0, given its bits: x without this exponent lies in [√½, √2). */
+const exponentOf = (f: FunctionBuilder, bits: Expr): Expr => f.let("e", binary("shrS", sub(bits, constant("i32", 0x3f3504f3, bits.lanes)), 23));
+
+/** ln(2^e·(1 + m)). */
+function logOfParts(f: FunctionBuilder, m: Expr, exponent: Expr): Expr {
+  const e = f.let("n", unary("convert", exponent, "f32"));
   const square = f.let("m2", mul(m, m));
   const tail = mul(mul(square, m), polynomial(f, m, logTail));
-  const low = f.let("low", madd(e, like(x, ln2Low), nmadd(square, like(x, 0.5), tail)));
-  const result = f.let("y", madd(e, like(x, ln2High), add(m, low)));
-  // ∞ and NaN pass; below zero is NaN, at zero −∞.
+  const low = f.let("low", madd(e, like(m, ln2Low), nmadd(square, like(m, 0.5), tail)));
+  return f.let("y", madd(e, like(m, ln2High), add(m, low)));
+}
+
+/** `result`, the logarithm of x > 0, and what it is elsewhere: ∞ and NaN pass; below zero is NaN, at zero −∞. */
+function logEverywhere(f: FunctionBuilder, x: Expr, result: Expr): Expr {
   const high = select(binary("lt", x, like(x, Infinity)), result, x);
   return f.let("log", select(binary("gt", x, like(x, 0)), high, select(binary("eq", x, like(x, 0)), like(x, -Infinity), like(x, NaN))));
+}
+
+function log32(f: FunctionBuilder, x: Expr): Expr {
+  const integer = (value: number): Expr => constant("i32", value, x.lanes);
+  const tiny = f.let("tiny", binary("lt", x, like(x, 2 ** -126)));
+  const bits = f.let("bits", toBits(select(tiny, mul(x, like(x, 2 ** 23)), x)));
+  const exponent = exponentOf(f, bits);
+  const m = f.let("m", sub(fromBits(sub(bits, binary("shl", exponent, 23))), like(x, 1)));
+  return logEverywhere(f, x, logOfParts(f, m, sub(exponent, select(tiny, integer(23), integer(0)))));
+}
+
+/** log(1 + x): the mantissa of the rounded 1 + x gets back what rounding took from it. */
+function log1p32(f: FunctionBuilder, x: Expr): Expr {
+  const one = like(x, 1);
+  const sum = f.let("sum", add(x, one));
+  const part = f.let("part", sub(sum, one));
+  const lost = f.let("lost", add(sub(one, sub(sum, part)), sub(x, part)));
+  const bits = f.let("bits", toBits(sum));
+  const exponent = exponentOf(f, bits);
+  const shift = f.let("shift", binary("shl", exponent, 23));
+  // 2^−exponent; 0 where that is below 2^−126, and what is lost does not count.
+  const scale = fromBits(binary("max", sub(constant("i32", 0x3f800000, x.lanes), shift), 0));
+  const m = f.let("m", madd(lost, scale, sub(fromBits(sub(bits, shift)), one)));
+  const result = logEverywhere(f, sum, logOfParts(f, m, exponent));
+  return f.let("log1p", select(binary("eq", x, like(x, 0)), x, result));
+}
+
+/** (ln(1 + x) − x)/x² on [0, 1], error 9e-10 relative to ln(1 + x). */
+const log1pTail = [
+  -0.49999988079071045, 0.33332714438438416, -0.24988864362239838, 0.19899621605873108, -0.16135157644748688, 0.12479481101036072,
+  -0.08323805034160614, 0.042113907635211945, -0.013691186904907227, 0.0020844400860369205,
+];
+
+/** max(x, 0) + log(1 + e^−|x|). */
+function softplus32(f: FunctionBuilder, x: Expr): Expr {
+  const e = exp32(f, f.let("minus", neg(unary("abs", x))));
+  const tail = madd(mul(e, e), polynomial(f, e, log1pTail), e);
+  return f.let("softplus", add(fastMax(x, like(x, 0)), tail));
 }
 
 /** (tanh x − x)/x³ as a polynomial in x² for |x| < 0.625, error 4.4e-9 relative to tanh x. */
@@ -82,13 +142,13 @@ function tanh32(f: FunctionBuilder, x: Expr): Expr {
   const small = f.let("small", madd(mul(square, x), polynomial(f, square, tanhTail), x));
   const size = f.let("size", unary("abs", x));
   // 1 − 2/(e^{2|x|} + 1)
-  const large = f.let("large", sub(like(x, 1), div(like(x, 2), add(exp32(f, f.let("twice", add(size, size))), like(x, 1)))));
+  const large = f.let("large", sub(like(x, 1), div(like(x, 2), add(flushedExp32(f, f.let("twice", add(size, size))), like(x, 1)))));
   const signed = select(binary("lt", x, like(x, 0)), neg(large), large);
-  return f.let("tanh", select(binary("lt", size, like(x, 0.625)), small, signed));
+  return f.let("tanh", select(binary("eq", x, like(x, 0)), x, select(binary("lt", size, like(x, 0.625)), small, signed)));
 }
 
 function sigmoid32(f: FunctionBuilder, x: Expr): Expr {
-  return f.let("sigmoid", div(like(x, 1), add(exp32(f, f.let("minus", neg(x))), like(x, 1))));
+  return f.let("sigmoid", div(like(x, 1), add(flushedExp32(f, f.let("minus", neg(x))), like(x, 1))));
 }
 
 /** float32 lanes one by one in float64: for what is rare, and wants its accuracy (large arguments, powers). */
@@ -161,7 +221,8 @@ function exp64(f: FunctionBuilder, x: Expr): Expr {
 /** e^x − 1. */
 function expm164(f: FunctionBuilder, x: Expr): Expr {
   const near = f.let("near", add(x, mul(mul(x, x), polynomial(f, x, inverseFactorials(2, 15, 1, false)))));
-  return f.let("expm1", select(binary("lt", unary("abs", x), 0.35), near, sub(exp64(f, x), 1)));
+  const result = f.let("expm1", select(binary("lt", unary("abs", x), 0.35), near, sub(exp64(f, x), 1)));
+  return f.let("expm1", select(binary("eq", x, 0), x, result));
 }
 
 function log64(f: FunctionBuilder, x: Expr): Expr {
@@ -189,6 +250,20 @@ function log64(f: FunctionBuilder, x: Expr): Expr {
   const special = select(binary("eq", x, 0), f64(-Infinity), select(binary("lt", x, 0), f64(NaN), x));
   const finite = f.let("finite", binary("and", binary("gt", x, 0), binary("lt", x, Infinity)));
   return f.let("log", select(finite, result, special));
+}
+
+/** ln u·x/(u − 1) with u = 1 + x rounded: both quotients err alike (Kahan). */
+function log1p64(f: FunctionBuilder, x: Expr): Expr {
+  const sum = f.let("sum", add(x, 1));
+  const part = f.let("part", sub(sum, 1));
+  const corrected = mul(log64(f, sum), div(x, select(binary("eq", part, 0), f64(1), part)));
+  const plain = binary("or", binary("eq", part, 0), binary("eq", x, Infinity));
+  return f.let("log1p", select(plain, x, corrected));
+}
+
+function softplus64(f: FunctionBuilder, x: Expr): Expr {
+  const tail = log1p64(f, exp64(f, f.let("minus", neg(unary("abs", x)))));
+  return f.let("softplus", add(fastMax(x, f64(0)), tail));
 }
 
 function tanh64(f: FunctionBuilder, x: Expr): Expr {
@@ -235,9 +310,12 @@ function pow64(f: FunctionBuilder, x: Expr, y: Expr): Expr {
 }
 
 export const exp: Elementary = choose(exp32, exp64);
+export const expm1: Elementary = choose(expm132, expm164);
 export const log: Elementary = choose(log32, log64);
+export const log1p: Elementary = choose(log1p32, log1p64);
 export const tanh: Elementary = choose(tanh32, tanh64);
 export const sigmoid: Elementary = choose(sigmoid32, sigmoid64);
+export const softplus: Elementary = choose(softplus32, softplus64);
 export const sin: Elementary = choose(
   (f, x) => byLane(f, [x], ([lane]) => sine64(f, lane!, 0)),
   (f, x) => sine64(f, x, 0),

@@ -3,7 +3,7 @@
 import { add, binary, constant, div, fastMax, fastMin, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
 import type { Cell, Expr, Kind } from "./ir.ts";
 import type { Instruction, RegisterType } from "../kernels/kernel.ts";
-import { cos, exp, log, pow, sigmoid, sin, tanh, threefry } from "./math.ts";
+import { cos, exp, expm1, log, log1p, pow, sigmoid, sin, softplus, tanh, threefry } from "./math.ts";
 import type { DType } from "../ops/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
 
@@ -48,10 +48,13 @@ export function needsScalars(body: readonly Instruction[]): boolean {
 export function costOf(instruction: Instruction): number {
   switch (instruction.op) {
     case "exp":
+    case "expm1":
     case "log":
+    case "log1p":
     case "sigmoid":
       return 3;
     case "tanh":
+    case "softplus":
     case "randomBits":
       return 5;
     case "sin":
@@ -114,12 +117,18 @@ function emitUnary(f: FunctionBuilder, op: UnaryOp, x: Expr): Expr {
       return unary("not", convert(x, "mask"));
     case "exp":
       return exp(f, x);
+    case "expm1":
+      return expm1(f, x);
     case "log":
       return log(f, x);
+    case "log1p":
+      return log1p(f, x);
     case "tanh":
       return tanh(f, x);
     case "sigmoid":
       return sigmoid(f, x);
+    case "softplus":
+      return softplus(f, x);
     case "sin":
       return sin(f, x);
     case "cos":

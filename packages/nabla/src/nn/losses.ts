@@ -13,7 +13,7 @@ export type Loss = (outputs: Tensor, targets: Tensor) => Tensor;
  *
  * `labels` are class indices (int32 or uint8, shape of the logits without the last axis) or probabilities, e.g. one-hot
  * (floating, shape of the logits). An index outside the classes makes the loss NaN, so that it does not pass unnoticed;
- * {@link requireLabels} names it.
+ * {@link requireLabels} names it. A logit of −∞ rules its class out; it costs nothing where it is not the label.
  *
  * @example
  * crossEntropy(tensor([[2, 0]]), tensor([0], { dtype: "int32" })).item(); // 0.1269…
@@ -30,9 +30,13 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
     );
   }
   const logProbabilities = logits.logSoftmax();
-  if (isFloating(labels.dtype)) return logProbabilities.mul(labels).sum(-1).mean().neg();
+  if (isFloating(labels.dtype)) {
+    // A class that is impossible and not the label (0·−∞) adds nothing.
+    const nothing = labels.equal(0).logicalAnd(logProbabilities.equal(-Infinity));
+    return nothing.logicalNot().where(logProbabilities, 0).mul(labels).sum(-1).mean().neg();
+  }
   const known = labels.greaterEqual(0).logicalAnd(labels.less(classes));
-  const chosen = logProbabilities.mul(labels.oneHot(classes, logProbabilities.dtype)).sum(-1);
+  const chosen = labels.oneHot(classes, "bool").where(logProbabilities, 0).sum(-1);
   return known.where(chosen, NaN).mean().neg();
 }
 
@@ -63,14 +67,15 @@ export function meanSquaredError(outputs: Tensor, targets: Tensor): Tensor {
 }
 
 /**
- * Mean of −y log σ(z) − (1 − y) log(1 − σ(z)) for logits z and targets y in [0, 1], as max(z, 0) − z·y + log(1 + e^−|z|).
+ * Mean of −y log σ(z) − (1 − y) log(1 − σ(z)) for logits z and targets y in [0, 1], as y·softplus(−z) + (1 − y)·softplus(z):
+ * neither term cancels the other, so small losses keep their digits.
  *
  * @example
  * binaryCrossEntropy(tensor([0]), tensor([1])).item(); // 0.6931…
  */
 export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   requireFloatingPair("binaryCrossEntropy", logits, targets);
-  return logits.softplus().sub(logits.mul(targets)).mean();
+  return targets.mul(logits.neg().softplus()).add(targets.neg().add(1).mul(logits.softplus())).mean();
 }
 
 /** Throws {@link ValueError} on what is missing in a batch. */

@@ -9,7 +9,7 @@ import { apply, correctlyRounded, type ErrorSample, type HostValue, type Rule, t
 import { aval, host, spread } from "./sample.ts";
 
 /** Primitives of one operand. The kernels' register forms (loops/scalar.ts) and Tensor's methods follow this list. */
-export type UnaryOp = "neg" | "abs" | "sign" | "floor" | "exp" | "log" | "sqrt" | "sin" | "cos" | "tanh" | "sigmoid" | "relu" | "logicalNot";
+export type UnaryOp = "neg" | "abs" | "sign" | "floor" | "exp" | "expm1" | "log" | "log1p" | "sqrt" | "sin" | "cos" | "tanh" | "sigmoid" | "softplus" | "relu" | "logicalNot";
 /** Primitives of two operands. Comparisons give bool. */
 export type BinaryOp =
   "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum" | "equal" | "less" | "lessEqual" | "logicalAnd" | "logicalOr";
@@ -231,6 +231,18 @@ export const exp: Unary<"exp"> = unary("exp", {
   errors: floatingOnly,
 });
 
+/** eˣ − 1, exact near 0. */
+export const expm1: Unary<"expm1"> = unary("expm1", {
+  shape: like(requireFloating),
+  element: Math.expm1,
+  cost: 14,
+  roundingError: 4,
+  // Not output + 1, which is rounded away where eˣ is small.
+  derivatives: [(c, v) => mul(v, exp(inputOf(c)))],
+  samples: () => unarySamples(-4, 4, [0, -0, 1e-10, -1e-30, 1e-4, -0.3, 88, 1000, -20, -1000, Infinity, -Infinity, NaN]),
+  errors: floatingOnly,
+});
+
 /** Natural logarithm. */
 export const log: Unary<"log"> = unary("log", {
   shape: like(requireFloating),
@@ -240,6 +252,17 @@ export const log: Unary<"log"> = unary("log", {
   absoluteError: 0.25,
   derivatives: [(c, v) => div(v, inputOf(c))],
   samples: () => unarySamples(0.1, 5, [0, 1, 1e-30, 1e30, 0.999999, 1.000001, Infinity, -1, NaN]),
+  errors: floatingOnly,
+});
+
+/** log(1 + x), exact near 0. */
+export const log1p: Unary<"log1p"> = unary("log1p", {
+  shape: like(requireFloating),
+  element: Math.log1p,
+  cost: 16,
+  roundingError: 4,
+  derivatives: [(c, v) => div(v, add(inputOf(c), scalarLike(1, v)))],
+  samples: () => unarySamples(-0.9, 5, [0, -0, 1e-10, -1e-30, 1e-4, -1, -0.99, -2, 1e7, 1e30, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
@@ -293,6 +316,17 @@ export const sigmoid: Unary<"sigmoid"> = unary("sigmoid", {
   roundingError: 6,
   derivatives: [({ output }, v) => mul(v, sub(output, mul(output, output)))],
   samples: () => unarySamples(-5, 5, [0, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
+  errors: floatingOnly,
+});
+
+/** log(1 + eˣ), without overflow; its tails are x and eˣ. */
+export const softplus: Unary<"softplus"> = unary("softplus", {
+  shape: like(requireFloating),
+  element: (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))),
+  cost: 24,
+  roundingError: 6,
+  derivatives: [(c, v) => mul(v, sigmoid(inputOf(c)))],
+  samples: () => unarySamples(-5, 5, [0, -0, 1e-8, 20, -20, 80, -80, 1000, -1000, Infinity, -Infinity, NaN]),
   errors: floatingOnly,
 });
 
@@ -534,8 +568,8 @@ export const castRule: Rule<"cast"> = {
 
 /** The rules of {@link UnaryOp}. */
 export const unaryRules: { readonly [P in UnaryOp]: Rule<P> } = {
-  neg: neg.rule, abs: abs.rule, sign: sign.rule, floor: floor.rule, exp: exp.rule, log: log.rule, sqrt: sqrt.rule, sin: sin.rule, cos: cos.rule,
-  tanh: tanh.rule, sigmoid: sigmoid.rule, relu: relu.rule, logicalNot: logicalNot.rule,
+  neg: neg.rule, abs: abs.rule, sign: sign.rule, floor: floor.rule, exp: exp.rule, expm1: expm1.rule, log: log.rule, log1p: log1p.rule, sqrt: sqrt.rule,
+  sin: sin.rule, cos: cos.rule, tanh: tanh.rule, sigmoid: sigmoid.rule, softplus: softplus.rule, relu: relu.rule, logicalNot: logicalNot.rule,
 };
 
 /** The rules of {@link BinaryOp}. */

@@ -141,12 +141,6 @@ export function mod(a: GraphNode, b: NodeOperand): GraphNode {
   return ops.select(ops.logicalAnd(across, ops.logicalNot(ops.equal(rest, zero))), ops.add(rest, y), rest);
 }
 
-/** log(1 + eˣ) without overflow: max(x, 0) + log(1 + e^−|x|). */
-export function softplus(x: GraphNode): GraphNode {
-  const value = floating(x);
-  return add(ops.relu(value), ops.log(add(ops.exp(ops.neg(ops.abs(value))), 1)));
-}
-
 /** Methods of {@link Tensor} that compute element by element. */
 export abstract class ArithmeticMethods extends MovementMethods {
   /**
@@ -351,6 +345,16 @@ export abstract class ArithmeticMethods extends MovementMethods {
   }
 
   /**
+   * eˣ − 1, exact near 0, where exp().sub(1) rounds x away.
+   *
+   * @example
+   * tensor([1e-10]).expm1().toArray(); // [1.00000001…
+   */
+  expm1(): Tensor {
+    return this.result(ops.expm1(floating(this.node)));
+  }
+
+  /**
    * Natural logarithm.
    *
    * @example
@@ -358,6 +362,16 @@ export abstract class ArithmeticMethods extends MovementMethods {
    */
   log(): Tensor {
     return this.result(ops.log(floating(this.node)));
+  }
+
+  /**
+   * log(1 + x), exact near 0, where add(1).log() rounds x away.
+   *
+   * @example
+   * tensor([1e-10]).log1p().toArray(); // [1.00000001…
+   */
+  log1p(): Tensor {
+    return this.result(ops.log1p(floating(this.node)));
   }
 
   /**
@@ -411,13 +425,13 @@ export abstract class ArithmeticMethods extends MovementMethods {
   }
 
   /**
-   * log(1 + eˣ), without overflow.
+   * log(1 + eˣ), without overflow and with its tail: e⁻²⁰ at −20. Its derivative is the sigmoid.
    *
    * @example
    * tensor([0], { dtype: "float64" }).softplus().item(); // 0.6931…
    */
   softplus(): Tensor {
-    return this.result(softplus(this.node));
+    return this.result(ops.softplus(floating(this.node)));
   }
 
   // ── dtype ──
