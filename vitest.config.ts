@@ -15,7 +15,6 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
-    execArgv: ["--expose-gc"],
     typecheck: { enabled: false, include: ["packages/*/src/**/*.test-d.ts"] },
   },
 });

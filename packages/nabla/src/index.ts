@@ -49,4 +49,4 @@ export { type DeviceReport, WasmDevice, type WasmDeviceOptions } from "./devices
 export type { DType, TypedArray } from "./ops/dtype.ts";
 export type { Shape } from "./ops/shape.ts";
 export { DTypeError, FormatError, GradientError, LifetimeError, NablaError, ShapeError, ValueError } from "./errors/errors.ts";
-export { DeviceError, PlatformError } from "./devices/errors.ts";
+export { DeviceError, OutOfMemoryError, PlatformError } from "./devices/errors.ts";

@@ -12,8 +12,7 @@ export class OutOfMemoryError extends DeviceError {
   override readonly name: string = "OutOfMemoryError";
 
   constructor(message: string) {
-    // Finalizers run between tasks only.
-    super(message, "Use smaller batches, or dispose of what is no longer needed. In a loop that never awaits, nothing is freed that is not disposed of: await something now and then.");
+    super(message, "Use smaller batches, or hold fewer tensors. In a page, await something now and then: only between tasks is given back what was dropped.");
   }
 }
 

@@ -6,7 +6,7 @@ import type { Device, Executable } from "../devices/device.ts";
 import { hostArray } from "../ops/dtype.ts";
 import { dependencies, type GraphNode, paramsKey, topologicalOrder } from "../ops/graph.ts";
 import { sizeOf } from "../ops/shape.ts";
-import { bytesOf, defaultDevice, DeviceStorage, storageOf } from "./storage.ts";
+import { bytesOf, defaultDevice, DeviceStorage, runInto, storageOf } from "./storage.ts";
 
 /** Executables kept a device; the least recently used goes first. */
 const CACHE_LIMIT = 512;
@@ -28,8 +28,7 @@ export function evaluate(nodes: readonly GraphNode[]): void {
   const executable = cachedExecutable(device, structureKey(order, outputs), () =>
     device.compile(compileProgram({ inputs, outputs, donate: [] })),
   );
-  const results = outputs.map((node) => new DeviceStorage(device, bytesOf(node)));
-  executable.run([...storages.map((storage) => storage.buffer), ...results.map((storage) => storage.buffer)]);
+  const results = runInto(device, executable, storages, outputs.map(bytesOf));
   outputs.forEach((node, index) => attach(node, results[index]!));
 }
 

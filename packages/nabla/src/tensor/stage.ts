@@ -3,7 +3,7 @@
 import { compileProgram } from "../compile/index.ts";
 import type { Device, Executable } from "../devices/device.ts";
 import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
-import { bytesOf, DeviceStorage } from "./storage.ts";
+import { bytesOf, DeviceStorage, runInto } from "./storage.ts";
 
 /** What to stage. */
 export interface StageRequest {
@@ -38,13 +38,7 @@ export class Stage {
 
   /** Queues one run; returns the storages of the outputs that are not donated, in order. */
   run(inputs: readonly DeviceStorage[]): DeviceStorage[] {
-    const results = this.#outputBytes.map((bytes) => new DeviceStorage(this.#device, bytes));
-    const buffers = [];
-    for (const storage of inputs) buffers.push(storage.buffer);
-    for (const storage of this.#captured) buffers.push(storage.buffer);
-    for (const storage of results) buffers.push(storage.buffer);
-    this.#executable.run(buffers);
-    return results;
+    return runInto(this.#device, this.#executable, [...inputs, ...this.#captured], this.#outputBytes);
   }
 
   dispose(): void {

@@ -1,44 +1,55 @@
-// Where computed values live: one device buffer a storage, freed by dispose() or, at the latest, by the garbage collector.
+// Where computed values live: one device buffer a storage, freed by dispose() or when nothing points to the storage (reclaim.ts).
 // Also the default device, which new tensors are placed on.
-import type { Device, DeviceBuffer } from "../devices/device.ts";
+import type { Device, DeviceBuffer, Executable } from "../devices/device.ts";
 import { bytesPerElement, type DType } from "../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../errors/errors.ts";
 import { GraphNode, type Storage } from "../ops/graph.ts";
 import { type Shape, sizeOf } from "../ops/shape.ts";
-
-const backstop = new FinalizationRegistry(({ device, buffer }: { device: Device; buffer: DeviceBuffer }) => {
-  device.free(buffer);
-});
+import { hold, type Holding, letGo, withRoom } from "./reclaim.ts";
 
 /** A device buffer owned by the nodes that point to it. */
 export class DeviceStorage implements Storage {
   version = 0;
   readonly device: Device;
-  #buffer: DeviceBuffer | undefined;
+  #holding: Holding | undefined;
 
   constructor(device: Device, bytes: number) {
     this.device = device;
-    this.#buffer = device.allocate(bytes);
-    backstop.register(this, { device, buffer: this.#buffer }, this);
+    this.#holding = hold(this, device, bytes);
   }
 
   /** The buffer; throws {@link LifetimeError} after dispose. */
   get buffer(): DeviceBuffer {
-    if (this.#buffer === undefined) {
+    if (this.#holding === undefined) {
       throw new LifetimeError("This tensor was disposed.", "Keep it undisposed while anything computed from it is still to be read.");
     }
-    return this.#buffer;
+    return this.#holding.buffer;
   }
 
   get disposed(): boolean {
-    return this.#buffer === undefined;
+    return this.#holding === undefined;
   }
 
   dispose(): void {
-    if (this.#buffer === undefined) return;
-    backstop.unregister(this);
-    this.device.free(this.#buffer);
-    this.#buffer = undefined;
+    if (this.#holding === undefined) return;
+    letGo(this.#holding, this);
+    this.#holding = undefined;
+  }
+}
+
+/** Queues a run on `inputs` and fresh storages of `bytes`, which it returns; when it fails there are none. */
+export function runInto(device: Device, executable: Executable, inputs: readonly DeviceStorage[], bytes: readonly number[]): DeviceStorage[] {
+  const results: DeviceStorage[] = [];
+  try {
+    for (const size of bytes) results.push(new DeviceStorage(device, size));
+    const buffers: DeviceBuffer[] = [];
+    for (const storage of inputs) buffers.push(storage.buffer);
+    for (const storage of results) buffers.push(storage.buffer);
+    withRoom(device, () => executable.run(buffers));
+    return results;
+  } catch (error) {
+    for (const storage of results) storage.dispose();
+    throw error;
   }
 }
 

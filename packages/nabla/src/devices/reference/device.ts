@@ -30,6 +30,7 @@ export class ReferenceDevice implements Device {
   readonly synchronous = true;
   readonly #precision: Precision;
   readonly #live: Set<ReferenceBuffer> = new Set();
+  #bytes = 0;
   #disposed = false;
 
   constructor({ precision = "native" }: ReferenceOptions = {}) {
@@ -39,6 +40,7 @@ export class ReferenceDevice implements Device {
   allocate(bytes: number): DeviceBuffer {
     const buffer = new ReferenceBuffer(bytes, this.#precision === "float64");
     this.#live.add(buffer);
+    this.#bytes += bytes;
     return buffer;
   }
 
@@ -47,6 +49,7 @@ export class ReferenceDevice implements Device {
     const own = this.#own(buffer);
     own.live = false;
     this.#live.delete(own);
+    this.#bytes -= own.bytes;
   }
 
   write(buffer: DeviceBuffer, data: TypedArray, offset = 0): void {
@@ -87,13 +90,14 @@ export class ReferenceDevice implements Device {
   async finish(): Promise<void> {}
 
   memory(): { readonly buffers: number; readonly bytes: number } {
-    return { buffers: this.#live.size, bytes: [...this.#live].reduce((bytes, buffer) => bytes + buffer.bytes, 0) };
+    return { buffers: this.#live.size, bytes: this.#bytes };
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
     for (const buffer of this.#live) buffer.live = false;
     this.#live.clear();
+    this.#bytes = 0;
   }
 
   #own(buffer: DeviceBuffer): ReferenceBuffer {
