@@ -2,15 +2,16 @@
 // A program is a pure function of its structure, so values that come and go reuse it.
 import { compileProgram } from "../compile/index.ts";
 import { fillValue } from "../compile/simplify.ts";
+import { ProgramCache } from "../devices/cache.ts";
 import type { Device, Executable } from "../devices/device.ts";
 import { hostArray } from "../ops/dtype.ts";
 import { dependencies, type GraphNode, paramsKey, topologicalOrder } from "../ops/graph.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { bytesOf, defaultDevice, DeviceStorage, runInto, storageOf } from "./storage.ts";
 
-/** Executables kept a device; the least recently used goes first. */
+/** Executables kept a device. */
 const CACHE_LIMIT = 512;
-const caches = new WeakMap<Device, Map<string, Executable>>();
+const caches = new WeakMap<Device, ProgramCache<string, Executable>>();
 
 /** Computes `nodes` in one program and attaches their storages; evaluated ones are left alone. */
 export function evaluate(nodes: readonly GraphNode[]): void {
@@ -47,19 +48,9 @@ function filled(node: GraphNode, value: number): DeviceStorage {
 
 function cachedExecutable(device: Device, key: string, make: () => Executable): Executable {
   let cache = caches.get(device);
-  if (cache === undefined) caches.set(device, (cache = new Map()));
+  if (cache === undefined) caches.set(device, (cache = new ProgramCache(CACHE_LIMIT, (victim) => victim.dispose())));
   let executable = cache.get(key);
-  if (executable === undefined) {
-    executable = make();
-    if (cache.size >= CACHE_LIMIT) {
-      const [oldest, victim] = cache.entries().next().value!;
-      cache.delete(oldest);
-      victim.dispose();
-    }
-  } else {
-    cache.delete(key);
-  }
-  cache.set(key, executable);
+  if (executable === undefined) cache.set(key, (executable = make()));
   return executable;
 }
 

@@ -353,6 +353,21 @@ onEveryDevice("train.step", () => {
     expect(await failureOf(run({ x: gone, y: ones([1, 2]) }))).toContain("LifetimeError");
   });
 
+  test("keeps the programs of the shapes used last", async () => {
+    let traces = 0;
+    const run = step(dense(1, 1), sgd({ learningRate: 0.1 }), (m, { x }: { x: Tensor }) => {
+      traces++;
+      return m.forward(x).mean();
+    });
+    const take = async (size: number): Promise<void> => (await run({ x: ones([size, 1]) })).loss.dispose();
+    for (let size = 1; size <= 40; size++) await take(size);
+    expect(traces).toBe(40);
+    for (let size = 9; size <= 40; size++) await take(size);
+    expect(traces).toBe(40);
+    await take(8);
+    expect(traces).toBe(41);
+  });
+
   test("steps take no memory but their results", async () => {
     const model = sequential(dense(3, 4), relu(), dense(4, 3));
     const run = step(model, adam(), (m, { x, y }: Pair) => crossEntropy(m.forward(x), y));

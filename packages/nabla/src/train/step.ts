@@ -1,6 +1,7 @@
 // train.step: forward, backward and update as one compiled program that updates the model in place.
 // State (parameters, statistics, random keys, the optimizer's memory, the count of steps) never leaves the device.
 import * as ops from "../ops/build.ts";
+import { functionPrograms, ProgramCache } from "../devices/cache.ts";
 import { requireFunction } from "../errors/arguments.ts";
 import { type DType, isFloating } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
@@ -42,7 +43,7 @@ interface Compiled {
  * A training step: `loss` maps the model and a batch to a scalar, or to a record with a scalar `loss` and further tensors.
  *
  * The first call for each batch shape traces `loss`, appends its gradient and the update, and compiles them into one program;
- * later calls run it. A loader's batch is gathered and transformed inside the program. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
+ * later calls run it; the programs of the 32 shapes used last are kept. A loader's batch is gathered and transformed inside the program. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
  * loss is not a scalar; a `loss` that throws leaves the model as it was.
  *
  * @example
@@ -87,7 +88,7 @@ class Trainer<M extends Module, B extends Tree> {
   /** Steps taken, int32: what schedules are computed from; absent where there are none. */
   readonly #count: Variable | undefined;
   readonly #hyperDType: "float32" | "float64";
-  readonly #programs = new Map<string, Compiled>();
+  readonly #programs = new ProgramCache<string, Compiled>(functionPrograms, ({ stage }) => stage.dispose());
 
   constructor(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult) {
     requireModel(model);
@@ -131,10 +132,7 @@ class Trainer<M extends Module, B extends Tree> {
       for (const { dtype, shape } of inputs[leaf]!) key += `:${dtype}${shape.join(",")}`;
     });
     let compiled = this.#programs.get(key);
-    if (compiled === undefined) {
-      compiled = this.#trace(restore, recipes, inputs);
-      this.#programs.set(key, compiled);
-    }
+    if (compiled === undefined) this.#programs.set(key, (compiled = this.#trace(restore, recipes, inputs)));
     this.#writeHyper();
     const state = this.#variables.map((variable) => storageOf(variable.node));
     const batchStorages = inputs.flatMap((nodes, leaf) => nodes.map((node) => {

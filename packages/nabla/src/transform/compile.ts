@@ -1,5 +1,6 @@
 // compile: a function of tensors traced once per shape, then run as one program.
 // Modules may be arguments: their variables are inputs, and those that the function assigns are outputs.
+import { functionPrograms, ProgramCache } from "../devices/cache.ts";
 import { requireFunction } from "../errors/arguments.ts";
 import type { DType } from "../ops/dtype.ts";
 import { ValueError } from "../errors/errors.ts";
@@ -12,9 +13,6 @@ import { Stage } from "../tensor/stage.ts";
 import { defaultDevice, sourceOf, storageOf } from "../tensor/storage.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Variable } from "../tensor/variable.ts";
-
-/** Programs kept for one function; the least recently used goes first. */
-const PROGRAMS_LIMIT = 32;
 
 interface Compiled {
   readonly stage: Stage;
@@ -37,20 +35,14 @@ interface Compiled {
  */
 export function compile<A extends readonly Tree[], R extends Tree>(f: (...inputs: A) => R): (...inputs: A) => TreeOf<R, Tensor> {
   requireFunction("compile", f);
-  const programs = new Map<string, Compiled>();
+  const programs = new ProgramCache<string, Compiled>(functionPrograms, ({ stage }) => stage.dispose());
   return (...inputs: A): TreeOf<R, Tensor> => {
     const trees = inputs.map(argumentOf);
     const tensors = trees.flatMap((tree) => tree.tensors);
     evaluate(tensors.map((tensor) => tensor.node));
     const key = trees.map((tree) => tree.key).join(";");
-    const compiled = programs.get(key) ?? trace(f, trees);
-    programs.delete(key);
-    programs.set(key, compiled);
-    if (programs.size > PROGRAMS_LIMIT) {
-      const [oldest, victim] = programs.entries().next().value!;
-      programs.delete(oldest);
-      victim.stage.dispose();
-    }
+    let compiled = programs.get(key);
+    if (compiled === undefined) programs.set(key, (compiled = trace(f, trees)));
     const storages = compiled.stage.run(tensors.map((tensor) => storageOf(tensor.node)));
     const results = compiled.outputs.map(({ shape, dtype }, index) => new Tensor(sourceOf(storages[index]!, shape, dtype)));
     const variables = trees.flatMap((tree) => tree.variables);

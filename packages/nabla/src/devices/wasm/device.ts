@@ -4,6 +4,7 @@ import type { LoweredKernel, Target } from "../../loops/ir.ts";
 import { lowerKernel } from "../../loops/lower.ts";
 import { bytesPerElement, type TypedArray } from "../../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../../errors/errors.ts";
+import { ProgramCache } from "../cache.ts";
 import type { Device, DeviceBuffer, Executable, Program, ProgramBuffer } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import { controlLayout, maximumThreads } from "./control.ts";
@@ -76,7 +77,9 @@ export class WasmDevice implements Device {
   readonly #capabilities: Capabilities;
   readonly #link: EngineLink;
   readonly #allocator: Allocator = new Allocator(controlLayout.end, 2 ** 32);
-  readonly #modules: Map<string, LoadedModule> = new Map();
+  /** Modules that executables use, and those that are kept for the next one. */
+  readonly #used: Map<string, LoadedModule> = new Map();
+  readonly #idle: ProgramCache<string, LoadedModule> = new ProgramCache(idleModules, ({ id }) => this.#link.unload(id));
   #workspace: Workspace | undefined;
   #nextModule = 1;
   #buffers = 0;
@@ -169,7 +172,8 @@ export class WasmDevice implements Device {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#modules.clear();
+    this.#used.clear();
+    this.#idle.clear();
     await this.#link.dispose();
   }
 
@@ -186,7 +190,7 @@ export class WasmDevice implements Device {
       buffers,
       bytes,
       workspaceBytes: this.#workspace === undefined ? 0 : workspaceSize(this.#workspace, this.#threads),
-      programs: this.#modules.size,
+      programs: this.#used.size + this.#idle.size,
     };
   }
 
@@ -238,28 +242,18 @@ export class WasmDevice implements Device {
   release(module: LoadedModule): void {
     module.users--;
     if (this.#disposed || module.users > 0) return;
-    // Last in, last out: the modules that were given up longest ago come first.
-    this.#modules.delete(module.key);
-    this.#modules.set(module.key, module);
-    let idle = 0;
-    for (const { users } of this.#modules.values()) if (users === 0) idle++;
-    for (const [key, old] of this.#modules) {
-      if (idle <= idleModules) break;
-      if (old.users > 0) continue;
-      this.#modules.delete(key);
-      this.#link.unload(old.id);
-      idle--;
-    }
+    this.#used.delete(module.key);
+    this.#idle.set(module.key, module);
   }
 
   #load({ bytes, ...program }: ProgramModule): LoadedModule {
     const key = textOf(bytes);
-    let module = this.#modules.get(key);
+    let module = this.#used.get(key) ?? this.#idle.take(key);
     if (module === undefined) {
       module = { ...program, id: this.#nextModule++, key, users: 0 };
       this.#link.load(module.id, bytes);
-      this.#modules.set(key, module);
     }
+    this.#used.set(key, module);
     module.users++;
     return module;
   }
