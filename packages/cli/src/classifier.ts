@@ -1,19 +1,14 @@
-// The digit classifier of `nabla train mnist`, and its description in the saved file.
-// The description is what lets `nabla predict` build the same network again.
-import { nn, ValueError } from "nabla";
+// Networks that classify digits: the one that `nabla train mnist` trains, and what a saved one must be for `nabla predict`.
+// Files describe their networks themselves (io.loadModel).
+import { io, NablaError, nn, ValueError, zeros } from "nabla";
 
-/** What the file says of the network. */
-export interface ClassifierShape {
-  readonly hidden: readonly number[];
-  readonly dropout: number;
-}
-
-const PIXELS = 784;
+const SIDE = 28;
 const CLASSES = 10;
 
-export function classifier({ hidden, dropout }: ClassifierShape): nn.Layer {
+/** Dense layers of `hidden` units, each with dropout of this rate after it. */
+export function classifier(hidden: readonly number[], dropout: number): nn.Layer {
   const layers: nn.Layer[] = [nn.flatten()];
-  let width = PIXELS;
+  let width = SIDE * SIDE;
   for (const units of hidden) {
     layers.push(nn.dense(width, units), nn.relu(), nn.dropout(dropout));
     width = units;
@@ -21,22 +16,23 @@ export function classifier({ hidden, dropout }: ClassifierShape): nn.Layer {
   return nn.sequential(...layers, nn.dense(width, CLASSES));
 }
 
-/** The file's metadata for a network of this shape. */
-export function describeClassifier(shape: ClassifierShape): Record<string, string> {
-  return { format: "nabla", classifier: JSON.stringify(shape) };
+/** The network of a file, from images [n, 28, 28] to scores of classes; throws {@link ValueError} on a network of anything else. */
+export async function loadClassifier(path: string): Promise<nn.Layer> {
+  const model = await io.loadModel(path);
+  // Networks of rows of pixels take them flattened.
+  for (const network of [model, nn.sequential(nn.flatten(), model).eval()]) {
+    if (isClassifier(network)) return network;
+  }
+  throw new ValueError(`"${path}" holds a network that does not classify images of ${SIDE} × ${SIDE} pixels.`, "Pass one that `nabla train mnist` saved, or any from [n, 28, 28] or [n, 784] to a score a class.");
 }
 
-/** Reads {@link describeClassifier}'s metadata back; throws {@link ValueError} on a file that `nabla train` did not write. */
-export function parseClassifier(metadata: Readonly<Record<string, string>>, path: string): ClassifierShape {
-  let shape: unknown;
+function isClassifier(network: nn.Layer): boolean {
   try {
-    shape = JSON.parse(metadata["classifier"] ?? "null");
-  } catch {
-    shape = null;
+    // Only the shape is asked for: nothing is computed.
+    const { shape } = network.forward(zeros([2, SIDE, SIDE]));
+    return shape.length === 2 && shape[0] === 2 && shape[1]! > 1;
+  } catch (error) {
+    if (error instanceof NablaError) return false;
+    throw error;
   }
-  if (typeof shape !== "object" || shape === null || !("hidden" in shape) || !Array.isArray(shape.hidden)
-    || !shape.hidden.every((units) => Number.isInteger(units) && units > 0) || !("dropout" in shape) || typeof shape.dropout !== "number") {
-    throw new ValueError(`"${path}" does not say what network it holds.`, "Pass a file that `nabla train` saved.");
-  }
-  return { hidden: shape.hidden as number[], dropout: shape.dropout };
 }

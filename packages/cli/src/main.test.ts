@@ -143,6 +143,19 @@ describe("the nabla command", () => {
     expect([none.code, none.stderr]).toEqual([1, 'nabla: Cannot read the image "none.png". Check the path, and that it is a file that you may read.\n']);
   }, 60_000);
 
+  test("predicts with any saved network of digits, the ten-line program's or one of rows of pixels, and with no other", async () => {
+    const { io, nn } = await import("nabla");
+    await io.save(join(folder, "ten.safetensors"), nn.sequential(nn.flatten(), nn.dense(784, 16), nn.relu(), nn.dropout(0.2), nn.dense(16, 10)));
+    await io.save(join(folder, "rows.safetensors"), nn.sequential(nn.dense(784, 3)));
+    await io.save(join(folder, "iris.safetensors"), nn.sequential(nn.dense(4, 3)));
+    const [ten, rows, iris] = await Promise.all(["ten", "rows", "iris"].map((name) => nabla("predict", `${name}.safetensors`, "--folder", digits, "--json", "--samples", "0,1")));
+    for (const [{ code, stdout, stderr }, classes] of [[ten!, 10], [rows!, 3]] as const) {
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { probabilities: number[] }).probabilities.length)).toEqual([classes, classes]);
+    }
+    expect([iris!.code, iris!.stdout, iris!.stderr]).toEqual([1, "", expect.stringContaining('"iris.safetensors" holds a network that does not classify images of 28 × 28 pixels.')]);
+  }, 60_000);
+
   test("what is wrong with files is said with the fix, exit 1, and nothing is left behind", async () => {
     await writeFile(join(folder, "corrupt.safetensors"), "not a model at all");
     await writeFile(join(folder, "foreign.safetensors"), Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d]));
@@ -160,7 +173,7 @@ describe("the nabla command", () => {
     }
     expect(missing.stderr).toContain('Cannot read "none.safetensors" (ENOENT). Check the path');
     expect(corrupt.stderr).toContain('"corrupt.safetensors" is not a valid safetensors file');
-    expect(foreign.stderr).toContain('"foreign.safetensors" does not say what network it holds. Pass a file that `nabla train` saved.');
+    expect(foreign.stderr).toContain('"foreign.safetensors" does not say what network it holds. Build the model yourself');
     expect(nowhere.stderr).toContain('the folder "no/such/folder" is not there or not writable. Create it');
     expect(noDigits.stderr).toMatch(/Cannot read ".*idx.-ubyte" \(ENOENT\)/);
     expect(await readdir(folder)).toEqual(before);

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { io, type nn, train, ValueError } from "nabla";
 import { dataset, type Dataset, mnist } from "nabla/data";
-import { classifier, parseClassifier } from "./classifier.ts";
+import { loadClassifier } from "./classifier.ts";
 import { drawDigit, largest } from "./draw.ts";
 import { brightOnDark, readImage, resize } from "./image.ts";
 
@@ -23,8 +23,7 @@ interface Digits {
 }
 
 export async function predict(path: string, images: readonly string[], options: PredictOptions): Promise<void> {
-  const model = classifier(parseClassifier(await io.metadata(path), path));
-  await io.load(path, model);
+  const model = await loadClassifier(path);
   const digits = images.length > 0 ? await digitsOfFiles(images) : await digitsOfTestSet(options);
   await show(model, digits, options.json === true);
 }

@@ -4,7 +4,7 @@ import { access, constants, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { io, optim, random, train as training } from "nabla";
 import { type Digits, mnist } from "nabla/data";
-import { classifier, describeClassifier } from "./classifier.ts";
+import { classifier } from "./classifier.ts";
 import { drawConfusion, drawDigit, drawRow, GAP, largest } from "./draw.ts";
 
 export interface TrainCommandOptions {
@@ -29,8 +29,7 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   if (options.resume === true) await requireCheckpoint(checkpoint);
   const { trainSet, testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
   random.seed(options.seed);
-  const shape = { hidden: options.hidden, dropout: options.dropout };
-  const model = classifier(shape);
+  const model = classifier(options.hidden, options.dropout);
   const parameters = Object.values(model.parameters()).reduce((sum, parameter) => sum + parameter.size, 0);
   console.error(`MNIST: ${trainSet.length} digits to learn from, ${testSet.length} to test on. Network ${[784, ...options.hidden, CLASSES].join("-")}, ${parameters} parameters.`);
 
@@ -47,10 +46,10 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   }).catch(async (error: unknown) => {
     // The disk may have no room for a checkpoint, three times as large, and still some for what was learned. (When resuming, the last checkpoint is there.)
     if (!(error instanceof io.FileError) || options.resume === true) throw error;
-    await io.save(options.out, model, describeClassifier(shape)).catch(() => Promise.reject(error));
+    await io.save(options.out, model).catch(() => Promise.reject(error));
     throw new io.FileError(`${error.message} ${options.out} holds the network as it is.`, "Training has stopped.");
   });
-  await io.save(options.out, model, describeClassifier(shape));
+  await io.save(options.out, model);
   if (!run.interrupted) await rm(checkpoint, { force: true });
   process.off("SIGINT", interrupt);
   report(testSet, await training.predict(model, testSet));

@@ -2,6 +2,7 @@
 // The raw idx files are parsed with every bound checked.
 import { FormatError } from "../errors/errors.ts";
 import { FileError, files } from "../io/files.ts";
+import { readFile } from "../io/source.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Dataset } from "./dataset.ts";
 
@@ -37,7 +38,7 @@ function packagedFolder(): string {
 
 async function digits(folder: string, part: string): Promise<Digits> {
   const [images, labels] = await Promise.all(
-    [`${folder}/${part}-images-idx3-ubyte`, `${folder}/${part}-labels-idx1-ubyte`].map(async (path) => parseIdx(await files().read(path), path)),
+    [`${folder}/${part}-images-idx3-ubyte`, `${folder}/${part}-labels-idx1-ubyte`].map(async (path) => parseIdx(await readFile(path), path)),
   );
   if (images!.shape.length !== 3 || labels!.shape.length !== 1 || images!.shape[0] !== labels!.shape[0]) {
     throw new FormatError(

@@ -3,35 +3,9 @@
 import { requireRecord } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
-import { Module } from "../nn/module.ts";
+import { Scaler } from "../nn/scaler.ts";
 import { tensor } from "../tensor/creation.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { Variable } from "../tensor/variable.ts";
 import { type Column, dtypeOf, samplesOf } from "./column.ts";
-
-export class Scaler extends Module {
-  /** What is taken away and what is divided by, of the shape of a sample. */
-  readonly offset: Variable;
-  readonly scale: Variable;
-
-  constructor({ data, shape }: Column, offset: Float64Array, scale: Float64Array) {
-    super();
-    const variable = (values: Float64Array, name: string): Variable =>
-      new Variable(tensor(values, { shape, dtype: dtypeOf(data) === "float64" ? "float64" : "float32" }), { name, trainable: false });
-    this.offset = variable(offset, "offset");
-    this.scale = variable(scale, "scale");
-  }
-
-  /** (x − offset) / scale. */
-  forward(x: Tensor): Tensor {
-    return x.sub(this.offset).div(this.scale);
-  }
-
-  /** Undoes {@link forward}: y · scale + offset. */
-  inverse(y: Tensor): Tensor {
-    return y.mul(this.scale).add(this.offset);
-  }
-}
 
 /**
  * A layer that gives each feature of the column mean 0 and deviation 1; a constant one becomes 0.
@@ -49,7 +23,7 @@ export function standardScaler(column: Column): Scaler {
   data.forEach((value, i) => { square[i % size]! += (value - mean[i % size]!) ** 2 / samples; });
   // What rounding of the mean leaves of a constant feature is no deviation.
   const scale = square.map((value, f) => (value <= (samples * mean[f]! * Number.EPSILON) ** 2 ? 1 : Math.sqrt(value)));
-  return new Scaler(column, mean, scale);
+  return scaler(column, mean, scale);
 }
 
 /**
@@ -70,7 +44,12 @@ export function minMaxScaler(column: Column, options: { readonly low?: number; r
     most[i % size] = Math.max(most[i % size]!, value);
   });
   const scale = most.map((value, f) => (value === least[f] ? 1 : (value - least[f]!) / (high - low)));
-  return new Scaler(column, least.map((value, f) => value - low * scale[f]!), scale);
+  return scaler(column, least.map((value, f) => value - low * scale[f]!), scale);
+}
+
+function scaler({ data, shape }: Column, offset: Float64Array, scale: Float64Array): Scaler {
+  const dtype = dtypeOf(data) === "float64" ? "float64" : "float32";
+  return new Scaler(tensor(offset, { shape, dtype }), tensor(scale, { shape, dtype }));
 }
 
 function measured(name: string, column: Column): { readonly samples: number; readonly size: number; readonly data: Column["data"] } {

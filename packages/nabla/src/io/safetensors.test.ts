@@ -16,6 +16,13 @@ function file(header: unknown, data: number | Uint8Array = 0, padding = ""): Uin
   return bytes;
 }
 
+/** JSON.stringify, of what is too deep for it too. */
+function deepJson(value: unknown): string {
+  let depth = 0;
+  for (let each = value; Array.isArray(each); each = each[0]) depth++;
+  return depth > 0 ? "[".repeat(depth) + "]".repeat(depth) : JSON.stringify(value);
+}
+
 const f32 = (shape: readonly number[], begin: number, end: number): object => ({ dtype: "F32", shape, data_offsets: [begin, end] });
 
 const dtypes: readonly DType[] = ["float32", "float64", "int32", "uint8", "bool"];
@@ -135,7 +142,12 @@ describe("safetensors", () => {
     ["the same data twice", { x: f32([2], 0, 8), y: f32([2], 0, 8) }, 8, /"y" overlaps/],
     ["a hole", { x: f32([1], 0, 4), y: f32([1], 8, 12) }, 12, /bytes 4 to 8 belong to no tensor/],
     ["unused data at the end", { x: f32([1], 0, 4) }, 8, /end at byte 4 of 8/],
-    ["a name twice", '{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', 8, /belong to no tensor/],
+    ["a name twice", '{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', 8, /a name twice/],
+    ["an empty name twice", '{"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}', 0, /a name twice/],
+    ["a name twice, written in two ways", '{"x\\\\":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"\\u0078\\\\":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}', 0, /a name twice/],
+    ["a dtype twice", '{"x":{"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]}}', 4, /a name twice/],
+    ["metadata twice", '{"__metadata__":{"a":"1","a":"2"}}', 0, /a name twice/],
+    ["a byte order mark", '\ufeff{}', 0, /header is not JSON/],
     ["data beyond the end", { x: f32([4], 0, 16) }, 8, /bytes 0 to 16 of 8/],
     ["offsets backwards", { x: f32([1], 4, 0) }, 4, /bytes 4 to 0/],
     ["negative offsets", { x: f32([1], -4, 0) }, 4, /no valid offsets/],
@@ -163,9 +175,41 @@ describe("safetensors", () => {
     }
   });
 
-  test.each(["F16", "BF16", "I64", "F8_E4M3", "f32", 5, null])("the dtype %s is named with what can be read", (dtype) => {
-    const bytes = file({ x: { dtype, shape: [1], data_offsets: [0, 2] } }, 2);
-    expect(() => decodeSafetensors(bytes)).toThrow(`"x" has dtype ${String(dtype)}. nabla reads F32, F64, I32, U8, BOOL`);
+  test.each<[unknown, string]>([["F8_E4M3", "F8_E4M3"], ["f32", "f32"], [5, "5"], [null, "null"], [JSON.parse("[".repeat(20_000) + "]".repeat(20_000)), "an array"], ["\u001b[2J\n", '"\\u001b[2J\\n"']])("the dtype %# is named with what can be read", (dtype, said) => {
+    const bytes = file(JSON.stringify({ x: { dtype: "?", shape: [1], data_offsets: [0, 2] } }).replace('"?"', deepJson(dtype)), 2);
+    expect(() => decodeSafetensors(bytes)).toThrow(FormatError);
+    expect(() => decodeSafetensors(bytes)).toThrow(`"x" has dtype ${said}. nabla reads F64, F32, F16, BF16, I64, U64, I32, U32, I16, U16, I8, U8, BOOL; convert it first.`);
+  });
+
+  test("types that nabla lacks are read; integers that would be rounded are refused", () => {
+    const body = new Uint8Array(12);
+    new DataView(body.buffer).setBigInt64(0, -5n, true);
+    new DataView(body.buffer).setUint16(8, 0x3c00, true);
+    new DataView(body.buffer).setUint16(10, 0xbf80, true);
+    const header = { steps: { dtype: "I64", shape: [], data_offsets: [0, 8] }, half: { dtype: "F16", shape: [1], data_offsets: [8, 10] }, brain: { dtype: "BF16", shape: [1], data_offsets: [10, 12] } };
+    const { tensors } = decodeSafetensors(file(header, body));
+    expect(Object.values(tensors).map(({ dtype, shape, data }) => [dtype, shape, data[0]])).toEqual([["int32", [], -5], ["float32", [1], 1], ["float32", [1], -1]]);
+    new DataView(body.buffer).setBigInt64(0, 2n ** 60n, true);
+    expect(() => decodeSafetensors(file(header, body))).toThrow('the file: "steps" (I64) holds integers beyond 2^53, which no number holds. Convert it first, e.g. to I32 or F64.');
+  });
+
+  test("no metadata may be said as null or {}, as published files do", () => {
+    for (const metadata of [null, {}]) expect(decodeSafetensors(file({ __metadata__: metadata, x: f32([1], 0, 4) }, 4)).metadata).toEqual({});
+  });
+
+  test("messages stay short and printable, whatever names and values a file has", () => {
+    const wild = fc.oneof(fc.constantFrom<unknown>("\u001b]0;x\u0007".repeat(9), "x".repeat(3_000_000), "\u202e\u009b", -1, 1e308, true, null, [], {}, [[[]]]), fc.jsonValue());
+    const entries = fc.dictionary(fc.oneof(fc.string(), fc.constantFrom("\u001b[31m", "y".repeat(1_000_000), "__metadata__", "__proto__")), fc.oneof(wild, fc.record({ dtype: fc.oneof(wild, fc.constantFrom("F32", "I64", "BOOL")), shape: fc.oneof(wild, fc.array(fc.nat(3))), data_offsets: fc.oneof(wild, fc.tuple(fc.nat(8), fc.nat(8))) }, { requiredKeys: [] })), { maxKeys: 4 });
+    fc.assert(fc.property(entries, fc.nat(8), (header, data) => {
+      try {
+        decodeSafetensors(file(header, data), '"m.safetensors"');
+      } catch (error) {
+        expect(error).toBeInstanceOf(FormatError);
+        const { message } = error as FormatError;
+        expect(message.length).toBeLessThan(600);
+        expect(message).not.toMatch(/\p{Cc}|\p{Bidi_Control}/u);
+      }
+    }), { numRuns: 300 });
   });
 
   test("writing refuses data of another size and the reserved name", () => {

@@ -5,17 +5,40 @@ import { Module } from "./module.ts";
 /** A layer without variables: a function with a name. */
 export class Activation extends Module {
   readonly name: string;
-  readonly #f: (x: Tensor) => Tensor;
+  readonly function: (x: Tensor) => Tensor;
 
   constructor(name: string, f: (x: Tensor) => Tensor) {
     super();
     this.name = name;
-    this.#f = f;
+    this.function = f;
   }
 
   forward(x: Tensor): Tensor {
-    return this.#f(x);
+    return this.function(x);
   }
+}
+
+/** Names of the activations made here. */
+export type ActivationName = "flatten" | "relu" | "sigmoid" | "softmax" | "softplus" | "tanh";
+
+const functions: Readonly<Record<ActivationName, (x: Tensor) => Tensor>> = {
+  flatten: (x) => x.flatten(1),
+  relu: (x) => x.relu(),
+  sigmoid: (x) => x.sigmoid(),
+  softmax: (x) => x.softmax(),
+  softplus: (x) => x.softplus(),
+  tanh: (x) => x.tanh(),
+};
+
+export const activationNames: readonly ActivationName[] = Object.keys(functions) as ActivationName[];
+
+export function activation(name: ActivationName): Activation {
+  return new Activation(name, functions[name]);
+}
+
+/** Whether it was made here, and is not somebody's own of the same name. */
+export function isNamed({ name, function: f }: Activation): boolean {
+  return activationNames.some((each) => each === name && functions[each] === f);
 }
 
 /**
@@ -25,7 +48,7 @@ export class Activation extends Module {
  * relu().forward(tensor([-1, 2])).toArray(); // [0, 2]
  */
 export function relu(): Activation {
-  return new Activation("relu", (x) => x.relu());
+  return activation("relu");
 }
 
 /**
@@ -35,7 +58,7 @@ export function relu(): Activation {
  * sigmoid().forward(tensor([0])).toArray(); // [0.5]
  */
 export function sigmoid(): Activation {
-  return new Activation("sigmoid", (x) => x.sigmoid());
+  return activation("sigmoid");
 }
 
 /**
@@ -45,7 +68,7 @@ export function sigmoid(): Activation {
  * tanh().forward(tensor([0])).toArray(); // [0]
  */
 export function tanh(): Activation {
-  return new Activation("tanh", (x) => x.tanh());
+  return activation("tanh");
 }
 
 /**
@@ -55,7 +78,7 @@ export function tanh(): Activation {
  * softplus().forward(tensor([0], { dtype: "float64" })).item(); // 0.6931…
  */
 export function softplus(): Activation {
-  return new Activation("softplus", (x) => x.softplus());
+  return activation("softplus");
 }
 
 /**
@@ -65,7 +88,7 @@ export function softplus(): Activation {
  * softmax().forward(tensor([[0, 0]])).toArray(); // [[0.5, 0.5]]
  */
 export function softmax(): Activation {
-  return new Activation("softmax", (x) => x.softmax());
+  return activation("softmax");
 }
 
 /**
@@ -75,5 +98,5 @@ export function softmax(): Activation {
  * flatten().forward(zeros([2, 3, 4])).shape; // [2, 12]
  */
 export function flatten(): Activation {
-  return new Activation("flatten", (x) => x.flatten(1));
+  return activation("flatten");
 }

@@ -5,8 +5,9 @@ export { Activation, flatten, relu, sigmoid, softmax, softplus, tanh } from "./a
 export { BatchNorm, batchNorm, type BatchNormOptions } from "./batch-norm.ts";
 export { Dense, dense, type DenseOptions } from "./dense.ts";
 export { Dropout, dropout, type DropoutOptions } from "./dropout.ts";
-export { localResponseNorm, type LocalResponseNormOptions } from "./local-response-norm.ts";
+export { LocalResponseNorm, localResponseNorm, type LocalResponseNormOptions } from "./local-response-norm.ts";
 export { l1, l2 } from "./regularisers.ts";
+export { Scaler } from "./scaler.ts";
 export { Sequential, sequential } from "./sequential.ts";
 export { constant, gaussian, glorotNormal, glorotUniform, heNormal, heUniform, type Initialiser, uniform, zeros } from "./initialisers.ts";
 export { binaryCrossEntropy, crossEntropy, type Loss, meanSquaredError, requireLabels } from "./losses.ts";

@@ -2,7 +2,7 @@
 // convolutional neural networks" (NIPS 2012), §3.3. Channels are the last axis.
 import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireRecord } from "../errors/arguments.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Activation } from "./activations.ts";
+import { Module } from "./module.ts";
 
 /** Options of {@link localResponseNorm}; the defaults are the paper's. */
 export interface LocalResponseNormOptions {
@@ -18,20 +18,39 @@ export interface LocalResponseNormOptions {
 
 const odd: Domain = { accepts: (value) => positiveInteger.accepts(value) && value % 2 === 1, description: "an odd positive integer" };
 
+export class LocalResponseNorm extends Module {
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly k: number;
+
+  constructor(options: LocalResponseNormOptions = {}) {
+    super();
+    requireRecord("localResponseNorm", options, "{ size: 5 }");
+    const { size = 5, alpha = 1e-4, beta = 0.75, k = 2 } = options;
+    requireNumber("localResponseNorm", "size", size, odd);
+    requireNumber("localResponseNorm", "alpha", alpha, notNegative);
+    requireNumber("localResponseNorm", "beta", beta, notNegative);
+    requireNumber("localResponseNorm", "k", k, positive);
+    this.size = size;
+    this.alpha = alpha;
+    this.beta = beta;
+    this.k = k;
+  }
+
+  forward(x: Tensor): Tensor {
+    return x.mul(neighbourhoodSums(x.square(), this.size).mul(this.alpha).add(this.k).pow(-this.beta));
+  }
+}
+
 /**
  * x / (k + α Σ x²)^β with the sum over the n channels around each, so that strong responses damp their neighbours: [..., channels] → the same.
  *
  * @example
  * localResponseNorm({ size: 3, alpha: 1, beta: 1, k: 4 }).forward(tensor([0, 2, 0])).toArray(); // [0, 0.25, 0]
  */
-export function localResponseNorm(options: LocalResponseNormOptions = {}): Activation {
-  requireRecord("localResponseNorm", options, "{ size: 5 }");
-  const { size = 5, alpha = 1e-4, beta = 0.75, k = 2 } = options;
-  requireNumber("localResponseNorm", "size", size, odd);
-  requireNumber("localResponseNorm", "alpha", alpha, notNegative);
-  requireNumber("localResponseNorm", "beta", beta, notNegative);
-  requireNumber("localResponseNorm", "k", k, positive);
-  return new Activation("localResponseNorm", (x) => x.mul(neighbourhoodSums(x.square(), size).mul(alpha).add(k).pow(-beta)));
+export function localResponseNorm(options: LocalResponseNormOptions = {}): LocalResponseNorm {
+  return new LocalResponseNorm(options);
 }
 
 /** Sums over `size` neighbours along the last axis, fewer at its ends. */

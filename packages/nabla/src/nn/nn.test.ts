@@ -10,6 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 import { compile } from "../transform/compile.ts";
 import { grad, valueAndGrad } from "../transform/derivatives.ts";
+import { buildLayer, describeLayer } from "./architecture.ts";
 import * as nn from "./index.ts";
 
 interface Case {
@@ -61,6 +62,18 @@ for (const [name, { make, input, output }] of Object.entries(cases)) {
       const second = make().eval();
       expect(first.forward(example()).toArray()).toEqual(second.forward(example()).toArray());
       expect(first.forward(example()).toArray()).toEqual(first.forward(example()).toArray());
+    });
+
+    test("its description makes it again: add it to architecture.ts", () => {
+      const layer = make();
+      const built = buildLayer(JSON.parse(JSON.stringify(describeLayer(layer))), "a file");
+      const found = layer.variables();
+      expect(Object.keys(built.variables())).toEqual(Object.keys(found));
+      for (const [path, variable] of Object.entries(built.variables())) {
+        found[path]!.dataSync();
+        variable.assign(found[path]!);
+      }
+      expect(built.forward(example()).toArray()).toEqual(layer.forward(example()).toArray());
     });
 
     test("derivatives are those of central differences", () => {

@@ -2,8 +2,9 @@
 // The model with its random keys, the optimizer's memory, and where in which epoch it was; the order of samples follows from the seed.
 import { assignAll } from "../io/assign.ts";
 import { files } from "../io/files.ts";
-import { encode } from "../io/index.ts";
-import { decodeSafetensors } from "../io/safetensors.ts";
+import { archiveOf } from "../io/index.ts";
+import { readSafetensors, safetensorsParts } from "../io/safetensors.ts";
+import { withSource } from "../io/source.ts";
 import type { Module } from "../nn/module.ts";
 import { FormatError, ValueError } from "../errors/errors.ts";
 import type { Variable } from "../tensor/variable.ts";
@@ -43,22 +44,22 @@ export class Checkpoint {
 
   /** Gives model and optimizer the state of the file; throws a typed error, and changes nothing, where it does not fit. */
   async restore(): Promise<Position> {
-    const { tensors, metadata } = decodeSafetensors(await files().read(this.#path), `"${this.#path}"`);
+    const { tensors, metadata } = await withSource(this.#path, readSafetensors);
     const { setup, position } = parse(metadata["checkpoint"], this.#path);
     for (const [name, value] of Object.entries(this.#setup)) {
       if (setup[name] !== value) {
         throw new ValueError(`"${this.#path}" was written with ${name} ${String(setup[name])}, and now it is ${String(value)}.`, "Resume with what it was, or start anew.");
       }
     }
-    assignAll(tensors, this.#variables, this.#path, "the model with its optimizer");
+    assignAll(tensors, this.#variables, `"${this.#path}"`, "the model with its optimizer");
     return position;
   }
 
   /** Takes the state as it is now; it is written while training goes on. Throws where the write before failed. */
   async save(position: Position): Promise<void> {
-    const bytes = await encode(this.#variables, { format: "nabla", checkpoint: describe(this.#setup, position) });
+    const parts = safetensorsParts(await archiveOf(this.#variables, { format: "nabla", checkpoint: describe(this.#setup, position) }));
     await this.#writing;
-    this.#writing = files().writeAtomic(this.#path, bytes);
+    this.#writing = files().writeAtomic(this.#path, parts);
     // It is thrown where it is awaited.
     this.#writing.catch(() => undefined);
   }
