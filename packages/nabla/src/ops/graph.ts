@@ -108,6 +108,9 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
   /** A derivative may still be taken through this node: evaluation keeps its inputs. */
   tracked = false;
   readonly segment: Segment | undefined = segment;
+  /** The walk that met this node last, and its place there (tensor/structure.ts). */
+  walk = 0;
+  place = 0;
 
   constructor(op: P, inputs: readonly GraphNode[], params: OpParams[P], aval: Aval) {
     this.op = op;

@@ -11,11 +11,17 @@ const COLLECTION_SHARE = 1 / 3;
 /** Device memory is shown to the collector in pieces of this size: smaller arrays would be zeroed, and so be resident. */
 const BALLAST_BYTES = 2 ** 22;
 
-/** A buffer, held until its owner is garbage. */
+/** So many new buffers of so few bytes are held strongly: most are disposed of before weak references are worth their price. */
+const NURSERY = 64;
+const NURSERY_BYTES = 2 ** 16;
+
+/** A buffer, held until its owner lets go or is garbage. */
 export interface Holding {
   readonly device: Device;
   readonly buffer: DeviceBuffer;
-  readonly owner: WeakRef<object>;
+  /** Undefined where the owner let go. */
+  owner: object | undefined;
+  weakOwner: WeakRef<object> | undefined;
 }
 
 /** When the buffers of a device are worth the next collection. */
@@ -28,7 +34,9 @@ interface Budget {
   last: number;
 }
 
+/** Those with weak owners. */
 const holdings = new Set<Holding>();
+let nursery: Holding[] = [];
 const budgets = new WeakMap<Device, Budget>();
 const ballast = new WeakMap<object, ArrayBuffer>();
 let unweighed = 0;
@@ -52,18 +60,30 @@ export function installCollector(collect: (() => void) | undefined): (() => void
 export function hold(owner: object, device: Device, bytes: number): Holding {
   if (collector === undefined) weigh(owner, bytes);
   else if (device.memory().bytes + bytes > budgetOf(device).limit) collect(device);
-  const holding = { device, buffer: withRoom(device, () => device.allocate(bytes)), owner: new WeakRef(owner) };
-  holdings.add(holding);
-  if (!watching) {
-    watching = true;
-    watch.register({}, undefined);
-  }
+  const holding: Holding = { device, buffer: withRoom(device, () => device.allocate(bytes)), owner, weakOwner: undefined };
+  nursery.push(holding);
+  if (nursery.length >= NURSERY || bytes > NURSERY_BYTES) age();
   return holding;
+}
+
+/** Holds new buffers weakly from now on. */
+function age(): void {
+  for (const holding of nursery) {
+    if (holding.owner === undefined) continue;
+    holding.weakOwner = new WeakRef(holding.owner);
+    holding.owner = undefined;
+    holdings.add(holding);
+  }
+  nursery = [];
+  if (watching) return;
+  watching = true;
+  watch.register({}, undefined);
 }
 
 /** Frees the buffer now. */
 export function letGo(holding: Holding, owner: object): void {
-  if (!holdings.delete(holding)) return;
+  if (holding.owner === undefined) holdings.delete(holding);
+  holding.owner = undefined;
   ballast.delete(owner);
   holding.device.free(holding.buffer);
 }
@@ -87,6 +107,7 @@ function budgetOf(device: Device): Budget {
 
 /** Frees now what nobody holds, where garbage can be collected on demand. */
 export function reclaim(): void {
+  age();
   collector?.();
   sweep();
 }
@@ -107,7 +128,7 @@ function collect(device: Device): void {
 /** Frees what belongs to collected owners. */
 function sweep(): void {
   for (const holding of holdings) {
-    if (holding.owner.deref() !== undefined) continue;
+    if (holding.weakOwner!.deref() !== undefined) continue;
     holdings.delete(holding);
     holding.device.free(holding.buffer);
   }

@@ -37,13 +37,14 @@ export class DeviceStorage implements Storage {
   }
 }
 
-/** Queues a run on `inputs` and fresh storages of `bytes`, which it returns; when it fails there are none. */
-export function runInto(device: Device, executable: Executable, inputs: readonly DeviceStorage[], bytes: readonly number[]): DeviceStorage[] {
+/** Queues a run on `inputs`, `scalars` and fresh storages of `bytes`, which it returns; when it fails there are none. */
+export function runInto(device: Device, executable: Executable, inputs: readonly DeviceStorage[], bytes: readonly number[], scalars: readonly DeviceBuffer[] = []): DeviceStorage[] {
   const results: DeviceStorage[] = [];
   try {
     for (const size of bytes) results.push(new DeviceStorage(device, size));
     const buffers: DeviceBuffer[] = [];
     for (const storage of inputs) buffers.push(storage.buffer);
+    buffers.push(...scalars);
     for (const storage of results) buffers.push(storage.buffer);
     withRoom(device, () => executable.run(buffers));
     return results;
