@@ -40,6 +40,7 @@ export type { NestedArray, NestedNumbers } from "./tensor/nested.ts";
 export { defaultDevice, setDefaultDevice } from "./tensor/storage.ts";
 
 export { checkpoint } from "./transform/checkpoint.ts";
+export { scan, type ScanOptions } from "./transform/scan.ts";
 export { compile } from "./transform/compile.ts";
 export { grad, jvp, valueAndGrad, vjp } from "./transform/derivatives.ts";
 export { hessian, type MappedAxes, vmap } from "./transform/vmap.ts";

@@ -100,6 +100,7 @@ export class BodyBuilder {
       case "contraction":
       case "scatter":
       case "assembly":
+      case "loop":
         throw new Error(`${node.op} has no scalar body: it must be stored before it is read.`);
     }
   }

@@ -5,10 +5,13 @@ import * as ops from "../ops/build.ts";
 import { hostArray, type TypedArray } from "../ops/dtype.ts";
 import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { rules } from "../ops/registry.ts";
-import type { HostValue, Rule } from "../ops/rule.ts";
+import type { Evaluate, HostValue, Rule } from "../ops/rule.ts";
+import { interpret } from "../devices/reference/interpret.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { execute } from "../kernels/execute.fixture.ts";
 import { compileProgram } from "./index.ts";
+
+const interpretBody: Evaluate = (outputs, leaves, data) => interpret(outputs, leaves, data, "float64");
 
 /** Reference values of `outputs` for the given inputs. */
 function reference(outputs: readonly GraphNode[], feeds: ReadonlyMap<GraphNode, TypedArray>): TypedArray[] {
@@ -16,7 +19,7 @@ function reference(outputs: readonly GraphNode[], feeds: ReadonlyMap<GraphNode, 
   for (const node of topologicalOrder(outputs) as AnyNode[]) {
     const fed = feeds.get(node);
     const value: HostValue = { shape: node.shape, dtype: node.dtype, data: fed ?? hostArray(node.dtype, sizeOf(node.shape)) };
-    if (fed === undefined) (rules[node.op] as Rule<typeof node.op>).reference(node.inputs.map((input) => values.get(input)!), node.params, value);
+    if (fed === undefined) (rules[node.op] as Rule<typeof node.op>).reference(node.inputs.map((input) => values.get(input)!), node.params, value, interpretBody);
     values.set(node, value);
   }
   return outputs.map((output) => values.get(output)!.data);

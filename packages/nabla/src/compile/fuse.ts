@@ -48,6 +48,7 @@ function keepsPlace(reader: GraphNode, input: GraphNode): boolean {
     case "contraction":
     case "scatter":
     case "assembly":
+    case "loop":
       return false;
   }
 }

@@ -142,17 +142,23 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
   return shape.every((extent, axis) => extent === 1 || strides[axis] === own[axis]);
 }
 
-/** Products accumulate, and scatters add, in an array without gaps. */
+/** Products accumulate, scatters add, and loops write in an array without gaps. */
 function writesRows(node: GraphNode): boolean {
   const kind = kindOf(node);
-  return kind === "contraction" || kind === "scatter";
+  return kind === "contraction" || kind === "scatter" || kind === "loop";
+}
+
+/** Whether the kernel of `node` reads arrays without gaps only. */
+function readsRows(node: GraphNode): boolean {
+  const kind = kindOf(node);
+  return kind === "scatter" || kind === "loop";
 }
 
 /** Whether the kernel of `node`, or one that reads it, takes its elements to be row-major. */
 function needsContiguous(node: GraphNode, { consumers }: HomeFacts): boolean {
   if (writesRows(node)) return true;
   const readWhole = (value: GraphNode): boolean => (consumers.get(value) ?? []).some((reader) => {
-    if (kindOf(reader) === "scatter" || (reader.op === "reshape" && !isAffineReshape(value.shape, reader.shape))) return true;
+    if (readsRows(reader) || (reader.op === "reshape" && !isAffineReshape(value.shape, reader.shape))) return true;
     return isMovement(reader) && readWhole(reader);
   });
   return readWhole(node);

@@ -2,8 +2,9 @@
 // A program depends on the graph's structure only; it holds no tensor alive.
 import type { Program, ProgramBuffer } from "../devices/device.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import { bytesPerElement } from "../ops/dtype.ts";
+import { bytesPerElement, type DType } from "../ops/dtype.ts";
 import { dependencies, GraphNode, topologicalOrder } from "../ops/graph.ts";
+import { siblingsAmong } from "../ops/scan.ts";
 import { rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
 import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
 import { Homes, isContiguous } from "./homes.ts";
@@ -127,9 +128,11 @@ function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, n
       else known.push(root);
     }
   }
+  // One kernel gives all values of a loop.
+  const together = siblingsAmong(roots);
   const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
   for (const node of order) for (const input of dependencies(node)) consumers.get(input)!.push(node);
-  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, readers, consumers, together: new Map() };
+  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, readers, consumers, together };
 }
 
 /** The outputs that take over an input's buffer. */
@@ -184,7 +187,8 @@ function fuseStoring(stage: Stage): Fused {
   // The last of a chain is enough: what it is made of is then computed once, on the way.
   const among = new Set(twice.map(([node]) => node));
   const last = [...among].filter((node) => !stage.consumers.get(node)!.some((consumer) => among.has(consumer)));
-  return fuseStoring({ ...analyse(stage.leaves, stage.outputs, [...stage.held, ...last]), together: stage.together });
+  const again = analyse(stage.leaves, stage.outputs, [...stage.held, ...last]);
+  return fuseStoring({ ...again, together: new Map([...again.together, ...stage.together]) });
 }
 
 function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedence): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {
@@ -193,7 +197,7 @@ function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedenc
   const naming = new Naming(stage, homes, clusters, phasesOfClusters);
   const kernels: Kernel[] = [];
   const phases = phasesOfClusters
-    .map((phase) => phase.flatMap((cluster) => lowerCluster(cluster, naming).map((kernel) => kernels.push(kernel) - 1)))
+    .map((phase) => phase.flatMap((cluster) => lowerCluster(cluster, naming, compileProgram).map((kernel) => kernels.push(kernel) - 1)))
     .filter((phase) => phase.length > 0);
   return { kernels, phases, ...naming.place() };
 }
@@ -206,8 +210,8 @@ class Naming implements Buffers {
   readonly #phaseOf = new Map<Cluster, number>();
   readonly #numbers = new Map<GraphNode, number>();
   readonly #scratch = new Map<GraphNode, number>();
-  /** What each buffer holds; a scratch buffer holds its product for one phase. */
-  readonly #holds: { readonly node: GraphNode; readonly scratch: boolean }[] = [];
+  /** What each buffer holds; a scratch buffer serves the kernel of `node` for one phase. */
+  readonly #holds: { readonly node: GraphNode; readonly dtype: DType; readonly size: number; readonly scratch: boolean }[] = [];
   readonly #slots: ReadonlyMap<GraphNode, number>;
 
   constructor(stage: Stage, homes: Homes, clusters: readonly Cluster[], phases: readonly (readonly Cluster[])[]) {
@@ -243,7 +247,7 @@ class Naming implements Buffers {
     const slot = this.#slots.get(node);
     const overwritten = slot === undefined ? undefined : this.#stage.leaves[slot];
     if (overwritten !== undefined && overwritten !== node) return this.#bufferOf(overwritten);
-    const number = this.#holds.push({ node, scratch: false }) - 1;
+    const number = this.#holds.push({ node, dtype: node.dtype, size: sizeOf(node.shape), scratch: false }) - 1;
     this.#numbers.set(node, number);
     return number;
   }
@@ -267,25 +271,29 @@ class Naming implements Buffers {
     }
     let number = this.#scratch.get(node);
     if (number === undefined) {
-      number = this.#holds.push({ node, scratch: true }) - 1;
+      number = this.workspace(node, node.dtype, sizeOf(node.shape));
       this.#scratch.set(node, number);
     }
     return { buffer: number, offset: 0, strides: rowMajorStrides(node.shape) };
   }
 
+  workspace(node: GraphNode, dtype: DType, size: number): number {
+    return this.#holds.push({ node, dtype, size, scratch: true }) - 1;
+  }
+
   place(): { buffers: ProgramBuffer[]; arenaBytes: number } {
     const lifetimes: Lifetime[] = [];
-    const arenaIndex = this.#holds.map(({ node, scratch }) => {
+    const arenaIndex = this.#holds.map(({ node, dtype, size, scratch }) => {
       if (!scratch && this.#slots.has(node)) return undefined;
       const lifetime = scratch ? { first: this.#phase(node), last: this.#phase(node) } : this.#lifetime(node);
-      return lifetimes.push({ bytes: sizeOf(node.shape) * bytesPerElement[node.dtype], ...lifetime }) - 1;
+      return lifetimes.push({ bytes: size * bytesPerElement[dtype], ...lifetime }) - 1;
     });
     const { offsets, bytes } = planArena(lifetimes);
-    const buffers = this.#holds.map(({ node }, index): ProgramBuffer => {
+    const buffers = this.#holds.map(({ node, dtype, size }, index): ProgramBuffer => {
       const arena = arenaIndex[index];
       return {
-        dtype: node.dtype,
-        size: sizeOf(node.shape),
+        dtype,
+        size,
         place: arena === undefined ? { kind: "bound", slot: this.#slots.get(node)! } : { kind: "arena", offset: offsets[arena]! },
       };
     });

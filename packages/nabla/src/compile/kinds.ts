@@ -22,6 +22,7 @@ const treatments: { readonly [K in Kind]: Treatment } = {
   reduction: { ownKernel: true, joinable: true, preference: 1 },
   contraction: { ownKernel: true, joinable: true, preference: 0 },
   scatter: { ownKernel: true, joinable: false, preference: 2 },
+  loop: { ownKernel: true, joinable: false, preference: 2 },
   assembly: { ownKernel: true, joinable: false, preference: 2 },
 };
 

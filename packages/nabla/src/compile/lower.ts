@@ -1,5 +1,6 @@
 // Clusters → kernels: every cluster becomes the kernel description the generators lower further.
 // Places in memory are asked for by node; `Buffers` knows them.
+import type { DType } from "../ops/dtype.ts";
 import type { Instruction, Kernel, MatrixOperand, ReduceOp, Store } from "../kernels/kernel.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import type { NodeOfKind } from "../ops/kind.ts";
@@ -8,6 +9,7 @@ import { sizeOf } from "../ops/shape.ts";
 import { BodyBuilder, type Leaf, type Place, registerType, type Resolve } from "./body.ts";
 import { type Cluster, clusterMap } from "./fuse.ts";
 import { piecesOf } from "./homes.ts";
+import { type CompileBody, lowerLoop } from "./loop.ts";
 import { coordinate, type IndexMap, isIdentity } from "./index-map.ts";
 import { canonical } from "./store.ts";
 
@@ -19,16 +21,18 @@ export interface Buffers {
   written(node: GraphNode): boolean;
   /** Memory for a product that no one reads after its epilogue. */
   scratch(node: GraphNode): Place;
+  /** Memory that the kernel of `node` needs while it runs. */
+  workspace(node: GraphNode, dtype: DType, size: number): number;
   /** Whether piece `index` of a pad or concat is written by the kernel that computes it. */
   isInPlace(container: GraphNode, index: number): boolean;
 }
 
 /** Lowers one cluster. The kernels of the result are independent of each other. */
-export function lowerCluster(cluster: Cluster, buffers: Buffers): Kernel[] {
-  return lowerPrimary(cluster, buffers).filter((kernel) => !("domain" in kernel) || sizeOf(kernel.domain) > 0);
+export function lowerCluster(cluster: Cluster, buffers: Buffers, compileBody: CompileBody): Kernel[] {
+  return lowerPrimary(cluster, buffers, compileBody).filter((kernel) => !("domain" in kernel) || sizeOf(kernel.domain) > 0);
 }
 
-function lowerPrimary(cluster: Cluster, buffers: Buffers): Kernel[] {
+function lowerPrimary(cluster: Cluster, buffers: Buffers, compileBody: CompileBody): Kernel[] {
   const { kind, node } = byKind(cluster.primary);
   switch (kind) {
     case "leaf":
@@ -44,6 +48,8 @@ function lowerPrimary(cluster: Cluster, buffers: Buffers): Kernel[] {
       return [lowerScatter(node, buffers)];
     case "assembly":
       return lowerAssembly(node, buffers);
+    case "loop":
+      return [lowerLoop(cluster, buffers, compileBody)];
   }
 }
 

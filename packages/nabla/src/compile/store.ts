@@ -68,6 +68,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
       case "contraction":
         return node.inputs.forEach(forceView);
       case "scatter":
+      case "loop":
         return node.inputs.forEach(force);
       case "movement":
         return forceMoved(node);

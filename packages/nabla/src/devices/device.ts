@@ -1,7 +1,7 @@
 // The contract of a device, and of the program it runs: buffers, kernels in phases, one static arena.
 // Calls are queued in order; only reading waits. Every device passes tests/conformance.
-import type { Kernel } from "../kernels/kernel.ts";
-import type { DType, TypedArray } from "../ops/dtype.ts";
+import type { KernelProgram, ProgramBuffer } from "../kernels/kernel.ts";
+import type { TypedArray } from "../ops/dtype.ts";
 import type { GraphNode } from "../ops/graph.ts";
 
 /** Memory of a device. `bytes` is what was asked for. */
@@ -9,25 +9,10 @@ export interface DeviceBuffer {
   readonly bytes: number;
 }
 
-/** A buffer that the kernels of a program name by its position in Program.buffers. */
-export interface ProgramBuffer {
-  readonly dtype: DType;
-  /** Elements. */
-  readonly size: number;
-  /** "bound": given at run time, `slot` is its place in the buffers passed to run. "arena": a temporary at byte `offset`. */
-  readonly place: { readonly kind: "bound"; readonly slot: number } | { readonly kind: "arena"; readonly offset: number };
-}
+export type { ProgramBuffer };
 
 /** A whole computation, e.g. a training step. */
-export interface Program {
-  readonly buffers: readonly ProgramBuffer[];
-  readonly kernels: readonly Kernel[];
-  /** Indices into kernels: those of one phase are independent of each other, and phases run one after another. */
-  readonly phases: readonly (readonly number[])[];
-  /** Bytes of temporaries; offsets are multiples of 64. */
-  readonly arenaBytes: number;
-  /** Number of bound slots: inputs first, then outputs; an output that updates an input in place has none of its own. */
-  readonly slots: number;
+export interface Program extends KernelProgram {
   /** The graph the kernels were made from, for devices that interpret it: sources by slot, and the slot each output is written to. */
   readonly graph: {
     readonly inputs: readonly { readonly node: GraphNode; readonly slot: number }[];

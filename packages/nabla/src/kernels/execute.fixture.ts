@@ -1,21 +1,38 @@
 // Runs a program's kernels in plain JavaScript, element by element: what the generated code must compute.
 // For tests of the compiler alone; devices never use it.
 import type { Program } from "../devices/device.ts";
-import type { Access, Instruction, Kernel, MatrixOperand, RegisterType, Store } from "./kernel.ts";
+import type { Access, Instruction, Kernel, KernelProgram, LoopKernel, MatrixOperand, RegisterType, Store } from "./kernel.ts";
 import type { DType, TypedArray } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";
 
 /** Runs `program` on `bound` arrays, one for each slot; the kernels of a phase in the given order, or backward, which must be the same. */
-export function execute(program: Program, bound: readonly TypedArray[], order: "forward" | "backward" = "forward"): void {
+export function execute(program: Program, bound: readonly TypedArray[], order: Order = "forward"): void {
   // All ones: NaN in every floating type.
   const arena = new Uint8Array(program.arenaBytes).fill(255).buffer;
-  const memory = program.buffers.map(({ dtype, size, place }) => (place.kind === "bound" ? bound[place.slot]! : hostView(dtype, arena, place.offset, size)));
+  executeIn(program, bound, arena, 0, order);
+}
+
+type Order = "forward" | "backward";
+
+function executeIn(program: KernelProgram, bound: readonly TypedArray[], arena: ArrayBufferLike, arenaOffset: number, order: Order): void {
+  const memory = program.buffers.map(({ dtype, size, place }) => (place.kind === "bound" ? bound[place.slot]! : hostView(dtype, arena, arenaOffset + place.offset, size)));
   for (const phase of program.phases) {
-    for (const index of order === "forward" ? phase : phase.toReversed()) run(program.kernels[index]!, memory);
+    for (const index of order === "forward" ? phase : phase.toReversed()) run(program.kernels[index]!, memory, order);
   }
 }
 
-function hostView(dtype: DType, buffer: ArrayBuffer, offset: number, size: number): TypedArray {
+function runLoop({ length, reverse, program, bindings, starts, arena }: LoopKernel, memory: readonly TypedArray[], order: Order): void {
+  for (const { from, to, size } of starts) memory[to.buffer]!.set(memory[from.buffer]!.subarray(from.offset, from.offset + size), to.offset);
+  const sizes = new Map(program.buffers.flatMap(({ place, size }) => (place.kind === "bound" ? [[place.slot, size] as const] : [])));
+  const own = arena === undefined ? undefined : memory[arena]!;
+  for (let step = 0; step < length; step++) {
+    const t = reverse ? length - 1 - step : step;
+    const bound = bindings.map(({ buffer, offset, stride }, slot) => memory[buffer]!.subarray(offset + t * stride, offset + t * stride + (sizes.get(slot) ?? 0)));
+    executeIn(program, bound, own?.buffer ?? new ArrayBuffer(0), own?.byteOffset ?? 0, order);
+  }
+}
+
+function hostView(dtype: DType, buffer: ArrayBufferLike, offset: number, size: number): TypedArray {
   switch (dtype) {
     case "float32":
       return new Float32Array(buffer, offset, size);
@@ -29,8 +46,11 @@ function hostView(dtype: DType, buffer: ArrayBuffer, offset: number, size: numbe
   }
 }
 
-function run(kernel: Kernel, memory: readonly TypedArray[]): void {
+function run(kernel: Kernel, memory: readonly TypedArray[], order: Order): void {
   switch (kernel.kind) {
+    case "loop":
+      runLoop(kernel, memory, order);
+      return;
     case "map":
       for (const at of coordinates(kernel.domain)) store(kernel.stores, evaluate(kernel.body, at, memory, []), at, memory);
       return;

@@ -107,4 +107,54 @@ export interface ScatterAddKernel {
   readonly out: { readonly buffer: number; readonly offset: number };
 }
 
-export type Kernel = MapKernel | ReduceKernel | GemmKernel | ScatterAddKernel;
+/** Where a slot of a loop's program lies at entry t: `offset` + t·`stride` elements into a buffer of the program around it. */
+export interface LoopBinding {
+  readonly buffer: number;
+  readonly offset: number;
+  readonly stride: number;
+}
+
+/**
+ * For each `start`: to ← from. Then `program` once for each entry 0 ≤ t < length, backward where `reverse`, its slots bound as
+ * `bindings` say. `arena` is the buffer for its temporaries.
+ */
+export interface LoopKernel {
+  readonly kind: "loop";
+  readonly length: number;
+  readonly reverse: boolean;
+  readonly program: KernelProgram;
+  readonly bindings: readonly LoopBinding[];
+  readonly starts: readonly {
+    readonly from: { readonly buffer: number; readonly offset: number };
+    readonly to: { readonly buffer: number; readonly offset: number };
+    readonly dtype: DType;
+    readonly size: number;
+  }[];
+  readonly arena?: number;
+}
+
+/** A kernel without kernels in it. */
+export type SimpleKernel = MapKernel | ReduceKernel | GemmKernel | ScatterAddKernel;
+
+export type Kernel = SimpleKernel | LoopKernel;
+
+/** A buffer that the kernels of a program name by its position in KernelProgram.buffers. */
+export interface ProgramBuffer {
+  readonly dtype: DType;
+  /** Elements. */
+  readonly size: number;
+  /** "bound": given at run time, `slot` is its place in the buffers passed to run. "arena": a temporary at byte `offset`. */
+  readonly place: { readonly kind: "bound"; readonly slot: number } | { readonly kind: "arena"; readonly offset: number };
+}
+
+/** Kernels and the buffers they work on. */
+export interface KernelProgram {
+  readonly buffers: readonly ProgramBuffer[];
+  readonly kernels: readonly Kernel[];
+  /** Indices into kernels: those of one phase are independent of each other, and phases run one after another. */
+  readonly phases: readonly (readonly number[])[];
+  /** Bytes of temporaries; offsets are multiples of 64. */
+  readonly arenaBytes: number;
+  /** Number of bound slots: inputs first, then outputs; an output that updates an input in place has none of its own. */
+  readonly slots: number;
+}

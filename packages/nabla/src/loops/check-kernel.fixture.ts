@@ -8,7 +8,7 @@ import { printFunctions } from "../devices/wasm/print.ts";
 import { bytesPerElement, type DType, hostArray, type TypedArray } from "../ops/dtype.ts";
 import { Interpreter } from "./interpret.fixture.ts";
 import type { LoweredKernel, Target } from "./ir.ts";
-import type { Kernel } from "../kernels/kernel.ts";
+import type { SimpleKernel } from "../kernels/kernel.ts";
 import { lowerKernel } from "./lower.ts";
 
 export const target: Target = { lanes: 4, tileColumns: 16, tileRows: 6 };
@@ -63,7 +63,7 @@ function collect({ memory, addresses }: Laid, contents: readonly Contents[]): nu
 }
 
 /** Buffers after the kernel ran in the interpreter. */
-export function interpret(kernel: Kernel, contents: readonly Contents[]): number[][] {
+export function interpret(kernel: SimpleKernel, contents: readonly Contents[]): number[][] {
   const lowered = lowerKernel(kernel, target);
   const laid = layOut(contents, lowered.scratchBytes, (bytes) => new ArrayBuffer(bytes));
   if (lowered.units > 0) new Interpreter(laid.memory).run(lowered.entry, [0, 0, lowered.units, laid.scratch]);
@@ -71,7 +71,7 @@ export function interpret(kernel: Kernel, contents: readonly Contents[]): number
 }
 
 /** Buffers after the kernel ran as WebAssembly, its units cut at the given fractions. */
-export function runWasm(kernel: Kernel, contents: readonly Contents[], cuts: readonly number[] = []): number[][] {
+export function runWasm(kernel: SimpleKernel, contents: readonly Contents[], cuts: readonly number[] = []): number[][] {
   return runLowered(lowerKernel(kernel, target), contents, cuts);
 }
 
@@ -92,7 +92,7 @@ function runLowered(lowered: LoweredKernel, contents: readonly Contents[], cuts:
 }
 
 /** Buffers after the kernel ran element by element; floats are held in float64. */
-function evaluate(kernel: Kernel, contents: readonly Contents[]): number[][] {
+function evaluate(kernel: SimpleKernel, contents: readonly Contents[]): number[][] {
   const bound = contents.map(({ dtype, data }) => (dtype === "float32" ? Float64Array.from(data, Math.fround) : filled(dtype, data)));
   const program = {
     buffers: contents.map(({ dtype, data }, slot) => ({ dtype, size: data.length, place: { kind: "bound" as const, slot } })),
@@ -113,7 +113,7 @@ function filled(dtype: DType, data: readonly number[]): TypedArray {
 }
 
 /** Runs the kernel both ways, and in pieces for the same bits, and compares every buffer with its float64 evaluation. */
-export function checkKernel(kernel: Kernel, contents: readonly Contents[], tolerance = 1e-6): void {
+export function checkKernel(kernel: SimpleKernel, contents: readonly Contents[], tolerance = 1e-6): void {
   const whole = runWasm(kernel, contents);
   expect(runWasm(kernel, contents, [0.3, 0.5])).toEqual(whole);
   const expected = evaluate(kernel, contents);

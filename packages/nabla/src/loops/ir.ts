@@ -85,6 +85,25 @@ export interface Target {
   readonly tileRows: 4 | 6;
 }
 
+/** A kernel of a program, lowered. */
+export type Lowered = LoweredKernel | LoweredLoop;
+
+/** A loop lowered: its kernels run once an entry, on a table of addresses of their own. All numbers are bytes. */
+export interface LoweredLoop {
+  readonly length: number;
+  readonly reverse: boolean;
+  readonly kernels: readonly Lowered[];
+  readonly phases: readonly (readonly number[])[];
+  /** Entry i of the table at entry t of the sequences: the address of a buffer of the program around it + offset + t·stride. */
+  readonly table: readonly { readonly buffer: number; readonly offset: number; readonly stride: number }[];
+  /** What is copied before the first step. */
+  readonly starts: readonly {
+    readonly from: { readonly buffer: number; readonly offset: number };
+    readonly to: { readonly buffer: number; readonly offset: number };
+    readonly bytes: number;
+  }[];
+}
+
 /**
  * A kernel lowered to code: `body(args, start, end)` runs units [start, end) of `units` independent ones.
  * `args` is the byte address of the table of i32 buffer addresses (entry i: Program.buffers[i]; then one scratch area a thread,

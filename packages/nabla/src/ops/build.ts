@@ -11,3 +11,4 @@ export { pad, reshape, slice, transpose } from "./movement.ts";
 export { randomBits } from "./random.ts";
 export { argmax, max } from "./reduce.ts";
 export { node } from "./registry.ts";
+export { scan } from "./scan.ts";

@@ -49,7 +49,25 @@ export interface OpParams extends Readonly<Record<UnaryOp | BinaryOp, Empty>> {
 
   /** input key: int32 [2] → int32 `shape`: 32 random bits each, Threefry-2x32 of (key, linear index), word 0 xor word 1. */
   randomBits: { readonly shape: Shape };
+
+  /** inputs: the body's constants, first carries and sequences; one value of those that the loop gives. */
+  scan: { readonly value: LoopValue };
 }
+
+/** What a scan repeats, on placeholders of its own: step t computes `next` from `constants`, `carries` and entry t of every sequence. */
+export interface LoopBody {
+  readonly length: number;
+  /** Whether the steps go from the last entry to the first. */
+  readonly reverse: boolean;
+  readonly constants: readonly GraphNode[];
+  readonly carries: readonly GraphNode[];
+  readonly entries: readonly GraphNode[];
+  /** The carries of the next step. */
+  readonly next: readonly GraphNode[];
+}
+
+/** A value that a loop gives: the last value of a carry, or a node of the body at every step, stacked along a new first axis. */
+export type LoopValue = { readonly body: LoopBody } & ({ readonly carry: number } | { readonly each: GraphNode });
 
 type Empty = Readonly<Record<never, never>>;
 
@@ -133,10 +151,37 @@ export function dependencies(node: GraphNode): readonly GraphNode[] {
 /** Text that the parameters of two nodes of one primitive share exactly when they are equal. */
 export function paramsKey(params: object): string {
   let key = "";
-  for (const value of Object.values(params) as readonly (number | boolean | string | readonly number[])[]) {
-    key += typeof value === "object" ? `[${value.join(",")}]` : Object.is(value, -0) ? "-0;" : `${value};`;
+  for (const value of Object.values(params) as readonly (number | boolean | string | readonly number[] | LoopValue)[]) {
+    if (typeof value !== "object") key += Object.is(value, -0) ? "-0;" : `${value};`;
+    else key += "body" in value ? loopKey(value) : `[${value.join(",")}]`;
   }
   return key;
+}
+
+const bodyKeys = new WeakMap<LoopBody, { readonly text: string; readonly positions: Map<GraphNode, number> }>();
+
+/** Text that two values of loops share exactly when the loops compute the same and the values are the same of theirs. */
+export function loopKey(value: LoopValue): string {
+  const { body } = value;
+  let known = bodyKeys.get(body);
+  if (known === undefined) {
+    const positions = new Map([...body.constants, ...body.carries, ...body.entries].map((node, index) => [node, index]));
+    const sizes = `${body.length}${body.reverse ? "r" : ""},${body.constants.length},${body.carries.length}`;
+    const placeholders = [...positions.keys()].map(({ shape, dtype }) => `${dtype}${shape.join(",")}`).join(";");
+    bodyKeys.set(body, (known = { text: `{${sizes}|${placeholders}|${nodesKey(body.next, positions)}}`, positions }));
+  }
+  return known.text + ("carry" in value ? `c${value.carry}` : `e${nodesKey([value.each], new Map(known.positions))}`);
+}
+
+/** Text of what computes `outputs`; nodes with a position are named by it, and the others are given one. */
+function nodesKey(outputs: readonly GraphNode[], positions: Map<GraphNode, number>): string {
+  const parts: string[] = [];
+  for (const node of topologicalOrder(outputs, new Set(positions.keys()))) {
+    if (positions.has(node)) continue;
+    positions.set(node, positions.size);
+    parts.push(`${node.op}(${node.inputs.map((input) => positions.get(input)).join(",")})${paramsKey(node.params)}`);
+  }
+  return `${parts.join(";")}>${outputs.map((node) => positions.get(node)).join(",")}`;
 }
 
 /** Every node that `outputs` depend on, inputs before users; nothing above `leaves` and evaluated nodes is visited. */

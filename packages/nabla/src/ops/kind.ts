@@ -19,6 +19,8 @@ export interface OpsOfKind {
   contraction: "matmul";
   /** Inputs are added up where the first of them says. */
   scatter: "scatterAdd";
+  /** A body of primitives is repeated; nodes that share the body and the inputs are values of one loop. */
+  loop: "scan";
   /** The inputs lie in the output beside each other, a constant around them. */
   assembly: "pad" | "concat";
 }

@@ -12,6 +12,7 @@ import { padRule, reshapeRule, sliceRule, transposeRule } from "./movement.ts";
 import { randomBitsRule } from "./random.ts";
 import { argmaxRule, maxRule } from "./reduce.ts";
 import { apply, type Rule } from "./rule.ts";
+import { scanRule } from "./scan.ts";
 
 /** The rule of every primitive, by name. */
 export const rules: { readonly [P in OpName]: Rule<P> } = {
@@ -43,6 +44,8 @@ export const rules: { readonly [P in OpName]: Rule<P> } = {
   scatterAdd: scatterAddRule,
 
   randomBits: randomBitsRule,
+
+  scan: scanRule,
 };
 
 /** The rule of `node`'s primitive. */

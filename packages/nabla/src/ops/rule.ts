@@ -16,6 +16,18 @@ export interface RuleContext<P extends OpName> {
   readonly params: OpParams[P];
 }
 
+/** The values of `outputs` with `leaves` bound to `data`. */
+export type Evaluate = (outputs: readonly GraphNode[], leaves: readonly GraphNode[], data: readonly TypedArray[]) => readonly HostValue[];
+
+/** Reverse mode, for the rules of primitives made of others; see transform/reverse.ts. */
+export type Vjp = (outputs: readonly GraphNode[], inputs: readonly GraphNode[], cotangents: readonly (GraphNode | null)[]) => readonly (GraphNode | null)[];
+
+/** Forward mode, see transform/forward.ts. */
+export type Jvp = (outputs: readonly GraphNode[], inputs: readonly GraphNode[], tangents: readonly (GraphNode | null)[]) => readonly (GraphNode | null)[];
+
+/** Batching, see transform/batch.ts. */
+export type Vmap = (outputs: readonly GraphNode[], inputs: readonly GraphNode[], stacked: readonly GraphNode[], size: number) => readonly GraphNode[];
+
 /** A forward case every device must reproduce, and every gradient rule is checked on. */
 export interface Sample<P extends OpName> {
   readonly inputs: readonly HostValue[];
@@ -53,15 +65,15 @@ export interface Rule<P extends OpName> {
   readonly cost: number;
   /** Infers the output, or throws ShapeError / DTypeError naming the primitive, the shapes and the axis. */
   shape(inputs: readonly Aval[], params: OpParams[P]): Aval;
-  /** Plain evaluation in the precision of `out`: the oracle. */
-  reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue): void;
+  /** Plain evaluation in the precision of `out`: the oracle. `evaluate` is for primitives made of others. */
+  reference(inputs: readonly HostValue[], params: OpParams[P], out: HostValue, evaluate: Evaluate): void;
   readonly roundingError: RoundingError;
   /** Cotangents of the inputs from the output's, written in nodes; null for an input without one. "none": not differentiable, the derivative is zero. */
-  readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode) => readonly (GraphNode | null)[]);
+  readonly vjp: "none" | ((context: RuleContext<P>, cotangent: GraphNode, transform: Vjp) => readonly (GraphNode | null)[]);
   /** Tangent of the output from the inputs' (null = zero; at least one is not), written in nodes; null where the output has none. */
-  readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[]) => GraphNode | null);
+  readonly jvp: "none" | ((context: RuleContext<P>, tangents: readonly (GraphNode | null)[], transform: Jvp) => GraphNode | null);
   /** The node on inputs that gained a leading batch axis where `batched` says so (at least once); the result has it as axis 0. "none": no inputs. */
-  readonly batch: "none" | ((inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number) => GraphNode);
+  readonly batch: "none" | ((inputs: readonly GraphNode[], batched: readonly boolean[], params: OpParams[P], size: number, transform: Vmap) => GraphNode);
   /** Made when asked for: only tests do. */
   samples(): readonly Sample<P>[];
   readonly errors: readonly ErrorSample<P>[];

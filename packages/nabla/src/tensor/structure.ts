@@ -1,6 +1,6 @@
 // The structure of an unevaluated graph as numbers: two graphs have the same exactly when one program serves both.
 // Where a constant's value changes nothing but what is computed with it, it is left out and stands beside the structure.
-import { dependencies, type GraphNode } from "../ops/graph.ts";
+import { dependencies, type GraphNode, loopKey, type LoopValue } from "../ops/graph.ts";
 
 /** The structure of what some outputs need. */
 export interface Structure {
@@ -38,7 +38,7 @@ function numberOf(name: string): number {
   return number;
 }
 
-type Parameter = number | boolean | string | readonly number[];
+type Parameter = number | boolean | string | readonly number[] | LoopValue;
 
 /** Values that simplification asks for. */
 function isSpecial(value: number): boolean {
@@ -159,7 +159,11 @@ class Walk {
 
   #parameter(value: Parameter): void {
     if (typeof value === "number") this.#number(value);
-    else if (typeof value === "object") {
+    else if (typeof value === "object" && "body" in value) {
+      const key = loopKey(value);
+      this.#word(key.length);
+      for (let index = 0; index < key.length; index++) this.#word(key.charCodeAt(index));
+    } else if (typeof value === "object") {
       this.#word(value.length);
       for (const each of value) this.#number(each);
     } else this.#word(typeof value === "string" ? numberOf(value) : Number(value));

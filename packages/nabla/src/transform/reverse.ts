@@ -4,6 +4,7 @@ import { sumOf } from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { dependencies, derivationOrder, type GraphNode, inSegment, type Segment } from "../ops/graph.ts";
 import { ruleOf } from "../ops/registry.ts";
+import { isScan, scanVjp, siblingsAmong } from "../ops/scan.ts";
 import { recompute, unitOf } from "./segment.ts";
 
 /**
@@ -25,6 +26,7 @@ export function vjp(
   // A segment that one of the inputs lies in is differentiated as it is.
   const dissolved = new Set(inputs.map((input) => unitOf(input.segment)));
   const passed = new Set<Segment>();
+  const siblings = siblingsAmong(path);
   for (const node of [...path].reverse()) {
     const segment = unitOf(node.segment);
     if (segment !== undefined && !dissolved.has(segment)) {
@@ -33,10 +35,18 @@ export function vjp(
       passed.add(segment);
       continue;
     }
+    if (isScan(node)) {
+      // At the first of the siblings the cotangents of all have arrived.
+      const values = siblings.get(node)!.filter((value) => pending.has(value));
+      if (siblings.get(node)![0] !== node || values.length === 0) continue;
+      const parts = scanVjp(values, values.map((value) => pending.get(value)!), node.inputs.map((input) => path.has(input)), vjp);
+      node.inputs.forEach((input, index) => accumulate(input, parts[index]!));
+      continue;
+    }
     const cotangent = pending.get(node);
     const rule = ruleOf(node).vjp;
     if (cotangent === undefined || rule === "none" || !node.inputs.some((input) => path.has(input))) continue;
-    const parts = rule({ inputs: node.inputs, output: node, params: node.params }, cotangent);
+    const parts = rule({ inputs: node.inputs, output: node, params: node.params }, cotangent, vjp);
     node.inputs.forEach((input, index) => accumulate(input, parts[index]!));
   }
   return inputs.map((input) => pending.get(input) ?? null);

@@ -50,7 +50,7 @@ export function replay({ leaves, steps, outputs }: Recording, data: readonly Typ
 
 function compute<P extends OpName>(step: Step<P>, inputs: readonly HostValue[], precision: Precision): HostValue {
   const out = emptyValue(step, precision);
-  rules[step.op].reference(inputs, step.params, out);
+  rules[step.op].reference(inputs, step.params, out, (outputs, leaves, data) => interpret(outputs, leaves, data, precision));
   return out;
 }
 

@@ -184,6 +184,11 @@ export class Code {
     return this.i32Const(place).byte(0x11).unsigned(type).byte(0);
   }
 
+  /** Takes target, source and count of bytes from the stack. */
+  memoryCopy(): this {
+    return this.append([0xfc, 0x0a, 0, 0]);
+  }
+
   /** Each of block, loop and if is closed by op("end"). */
   block(): this {
     return this.byte(0x02).byte(0x40);

@@ -1,6 +1,6 @@
 // The wasm device: plans memory, turns programs into modules, and hands addresses to the engine, here or in its worker.
 // All bookkeeping is on this side, so that a page never waits for its engine but to read.
-import type { LoweredKernel, Target } from "../../loops/ir.ts";
+import type { Lowered, Target } from "../../loops/ir.ts";
 import { lowerKernel } from "../../loops/lower.ts";
 import { bytesPerElement, type TypedArray } from "../../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../../errors/errors.ts";
@@ -152,7 +152,7 @@ export class WasmDevice implements Device {
   }
 
   /** As `compile`, of kernels lowered already. */
-  compileLowered(kernels: readonly LoweredKernel[], program: Pick<Program, "buffers" | "phases" | "arenaBytes" | "slots">): Executable {
+  compileLowered(kernels: readonly Lowered[], program: Pick<Program, "buffers" | "phases" | "arenaBytes" | "slots">): Executable {
     const built = buildModule(kernels, program.phases, program.buffers.length, {
       features: this.#capabilities,
       sharedMemory: this.#host.sharedMemory,

@@ -1,6 +1,6 @@
 // A program as one WebAssembly module: run(table, thread, threads) executes all kernels, with barriers between phases.
 // Threads share a kernel's units the same way in every run; what is too small to share runs on one thread, without a barrier.
-import type { IrFunction, LoweredKernel } from "../../loops/ir.ts";
+import type { IrFunction, Lowered, LoweredKernel, LoweredLoop } from "../../loops/ir.ts";
 import { Code, type MemoryImport, ModuleAssembler, type TablePlace } from "./assemble.ts";
 import { controlLayout as control } from "./control.ts";
 import { printFunctions, type WasmFeatures } from "./print.ts";
@@ -43,52 +43,132 @@ export function memoryImport(shared: boolean): MemoryImport {
 
 /** Kernels that threads share, in phases. The address table holds one entry a buffer, then one scratch area a thread. */
 export function buildModule(
-  kernels: readonly LoweredKernel[],
+  kernels: readonly Lowered[],
   phases: readonly (readonly number[])[],
   bufferCount: number,
   { features, sharedMemory, threads }: ModuleOptions,
 ): ProgramModule {
   const module = new ModuleAssembler(memoryImport(sharedMemory));
-  const plan = phases.map((phase) => planPhase(phase.map((index) => kernels[index]!)));
-  const sharedWork = plan.reduce((total, phase) => total + (phase.shared ? phase.cost : 0), 0);
+  const plan = planPhases(kernels, phases);
+  const sharedWork = sharedWorkOf(plan);
   const worth = sharedMemory ? Math.max(1, Math.min(threads, Math.floor(sharedWork / workPerThread))) : 1;
-  const scratchBytes = kernels.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), 0);
+  const innermost = kernels.flatMap(kernelsOf);
+  const kernelBytes = innermost.reduce((most, kernel) => Math.max(most, kernel.scratchBytes), 0);
+  // The tables of loops follow the kernels' own scratch.
+  const tablesFrom = Math.ceil(kernelBytes / 64) * 64;
+  const scratchBytes = Math.max(kernelBytes, tablesFrom + tableBytesOf(kernels));
 
-  const indices = printFunctions(module, kernels.map((kernel) => kernel.entry), features);
+  const indices = printFunctions(module, innermost.map((kernel) => kernel.entry), features);
+  const barriers = worth === 1 ? undefined : { plain: addBarrier(module, 0), clearing: claimsAny(plan, worth) ? addBarrier(module, worth) : undefined };
   const run = new RunWriter((entry) => module.indirect(indices.get(entry)!), scratchBytes > 0 ? bufferCount : undefined);
-  if (worth === 1) {
-    for (const phase of plan) for (const kernel of phase.kernels) run.whole(kernel);
-  } else {
-    const barrier = addBarrier(module, 0);
-    const clearing = plan.some((phase) => claims(phase, worth)) ? addBarrier(module, worth) : barrier;
-    plan.forEach((phase, index) => {
-      const claiming = claims(phase, worth);
-      if (phase.shared) {
-        phase.kernels.forEach((kernel, position) => {
-          if (claiming && position === phase.kernels.length - 1) run.claim(kernel);
-          else if (isSplit(kernel)) run.share(kernel);
-          else run.onThread(kernel, position);
-        });
-      } else for (const kernel of phase.kernels) run.onThread(kernel, 0);
-      const next = plan[index + 1];
-      if (next === undefined || next.shared || phase.shared) run.barrier(claiming ? clearing : barrier);
-    });
-  }
-  module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: RunWriter.locals, code: run.code }));
+  writePhases(run, plan, { threads: worth, barriers, tablesFrom });
+  module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: run.locals, code: run.code }));
   return { bytes: module.finish(), threads: worth, wakes: sharedWork >= workWorthWaking, scratchBytes };
+}
+
+interface RunOptions {
+  readonly threads: number;
+  /** Undefined where one thread runs all. "clearing" also clears what was claimed. */
+  readonly barriers: { readonly plain: TablePlace; readonly clearing: TablePlace | undefined } | undefined;
+  /** Byte of a thread's scratch at which the tables of loops begin. */
+  readonly tablesFrom: number;
+}
+
+function writePhases(run: RunWriter, plan: readonly PlannedPhase[], options: RunOptions): void {
+  const { threads, barriers } = options;
+  plan.forEach((phase, index) => {
+    if (barriers === undefined) for (const kernel of phase.kernels) run.whole(kernel);
+    else if (phase.loop === undefined) {
+      const claiming = claims(phase, threads);
+      phase.kernels.forEach((kernel, position) => {
+        if (!phase.shared) run.onThread(kernel, 0);
+        else if (claiming && position === phase.kernels.length - 1) run.claim(kernel);
+        else if (isSplit(kernel)) run.share(kernel);
+        else run.onThread(kernel, position);
+      });
+      const next = plan[index + 1];
+      // What one thread runs, and then runs on with, needs no barrier.
+      if (next === undefined || next.shared || phase.shared) run.barrier(claiming ? barriers.clearing! : barriers.plain);
+    }
+    if (phase.loop !== undefined) writeLoop(run, phase.loop, phase.shared, options);
+  });
+}
+
+/** A loop; where its work is not shared one thread runs all of it. */
+function writeLoop(run: RunWriter, { loop, plan }: PlannedLoop, shared: boolean, options: RunOptions): void {
+  const { barriers } = options;
+  const write = (): void => {
+    run.start(loop);
+    if (barriers !== undefined && shared && loop.starts.length > 0) run.barrier(barriers.plain);
+    run.repeat(loop, options.tablesFrom, () => {
+      const inside: RunOptions = { ...options, tablesFrom: options.tablesFrom + tableBytes(loop), ...(shared ? {} : { barriers: undefined }) };
+      writePhases(run, plan, inside);
+    });
+  };
+  if (barriers === undefined) write();
+  else {
+    if (shared) write();
+    else run.alone(write);
+    run.barrier(barriers.plain);
+  }
+}
+
+interface PlannedLoop {
+  readonly loop: LoweredLoop;
+  readonly plan: readonly PlannedPhase[];
+}
+
+const isLoop = (kernel: Lowered): kernel is LoweredLoop => "table" in kernel;
+
+function kernelsOf(kernel: Lowered): LoweredKernel[] {
+  return isLoop(kernel) ? kernel.kernels.flatMap(kernelsOf) : [kernel];
+}
+
+function tableBytes({ table }: LoweredLoop): number {
+  return Math.ceil((4 * table.length) / 64) * 64;
+}
+
+/** Bytes of the tables that are in use at one time, at most. */
+function tableBytesOf(kernels: readonly Lowered[]): number {
+  return kernels.reduce((most, kernel) => (isLoop(kernel) ? Math.max(most, tableBytes(kernel) + tableBytesOf(kernel.kernels)) : most), 0);
 }
 
 interface PlannedPhase {
   /** The dearest last: its last units make up for what threads lag behind in all of the phase. */
   readonly kernels: readonly LoweredKernel[];
+  /** A loop has a phase of its own. */
+  readonly loop?: PlannedLoop;
   readonly cost: number;
   readonly shared: boolean;
+}
+
+function planPhases(kernels: readonly Lowered[], phases: readonly (readonly number[])[]): PlannedPhase[] {
+  return phases.flatMap((phase) => {
+    const all = phase.map((index) => kernels[index]!);
+    const plain = all.filter((kernel): kernel is LoweredKernel => !isLoop(kernel));
+    return [...(plain.length > 0 ? [planPhase(plain)] : []), ...all.filter(isLoop).map(planLoop)];
+  });
 }
 
 function planPhase(kernels: readonly LoweredKernel[]): PlannedPhase {
   const busy = kernels.filter((kernel) => kernel.units > 0).sort((a, b) => a.cost - b.cost);
   const cost = busy.reduce((total, kernel) => total + kernel.cost, 0);
   return { kernels: busy, cost, shared: cost >= splitPhase && (busy.length > 1 || busy.some(isSplit)) };
+}
+
+function planLoop(loop: LoweredLoop): PlannedPhase {
+  const plan = planPhases(loop.kernels, loop.phases);
+  const cost = loop.length * plan.reduce((total, phase) => total + phase.cost, 0);
+  return { kernels: [], loop: { loop, plan }, cost, shared: plan.some((phase) => phase.shared) };
+}
+
+/** Nanoseconds of the work that threads share. */
+function sharedWorkOf(plan: readonly PlannedPhase[]): number {
+  return plan.reduce((total, { loop, shared, cost }) => total + (loop !== undefined ? loop.loop.length * sharedWorkOf(loop.plan) : shared ? cost : 0), 0);
+}
+
+function claimsAny(plan: readonly PlannedPhase[], threads: number): boolean {
+  return plan.some((phase) => claims(phase, threads) || (phase.loop !== undefined && claimsAny(phase.loop.plan, threads)));
 }
 
 function isSplit(kernel: LoweredKernel): boolean {
@@ -101,25 +181,88 @@ function claims({ kernels, shared }: PlannedPhase, threads: number): boolean {
   return shared && last !== undefined && isSplit(last) && last.units >= unitsPerClaimed * threads && last.setup <= claimOverhead * (last.cost / threads);
 }
 
-// Locals of `run`: its parameters, then what `#shareOfOwner` computes.
-const table = 0;
+// Locals of `run`: its parameters, then what `#shareOfOwner` computes, a thread's scratch, and for each loop around its table and count.
+const outerTable = 0;
 const thread = 1;
 const threads = 2;
 const owner = 3;
 const begin = 4;
 const middle = 5;
 const end = 6;
+const scratch = 7;
+const loopLocals = 8;
 
 /** Writes the body of `run`. */
 class RunWriter {
-  static readonly locals = ["i32", "i32", "i32", "i32"] as const;
   readonly code: Code = new Code();
   readonly #placeOf: (entry: IrFunction) => TablePlace;
-  readonly #scratchEntry: number | undefined;
+  readonly #hasScratch: boolean;
+  /** Loops that the code being written is in, and the most there were. */
+  #depth = 0;
+  #deepest = 0;
 
   constructor(placeOf: (entry: IrFunction) => TablePlace, scratchEntry: number | undefined) {
     this.#placeOf = placeOf;
-    this.#scratchEntry = scratchEntry;
+    this.#hasScratch = scratchEntry !== undefined;
+    if (scratchEntry !== undefined) {
+      this.code.localGet(outerTable).localGet(thread).i32Const(2).op("i32.shl").op("i32.add").memory("i32.load", 4 * scratchEntry).localSet(scratch);
+    }
+  }
+
+  get locals(): readonly "i32"[] {
+    return new Array<"i32">(loopLocals - owner + 2 * this.#deepest).fill("i32");
+  }
+
+  /** The table that kernels are given: the program's, or that of the innermost loop. */
+  get #table(): number {
+    return this.#depth === 0 ? outerTable : loopLocals + 2 * (this.#depth - 1);
+  }
+
+  /** What `write` writes, on thread 0 alone. */
+  alone(write: () => void): void {
+    this.code.localGet(thread).op("i32.eqz").if();
+    write();
+    this.code.op("end");
+  }
+
+  /** Copies the first carries of a loop to where they change. */
+  start({ starts }: LoweredLoop): void {
+    if (starts.length === 0) return;
+    this.alone(() => {
+      for (const { from, to, bytes } of starts) {
+        for (const { buffer, offset } of [to, from]) this.#address(this.#table, buffer, offset);
+        this.code.i32Const(bytes).memoryCopy();
+      }
+    });
+  }
+
+  /** Writes a loop over its entries, with `body` inside; its table lies at byte `tableAt` of the thread's scratch. */
+  repeat({ length, reverse, table }: LoweredLoop, tableAt: number, body: () => void): void {
+    const { code } = this;
+    const outer = this.#table;
+    this.#depth++;
+    this.#deepest = Math.max(this.#deepest, this.#depth);
+    const own = this.#table;
+    const left = own + 1;
+    code.localGet(scratch).i32Const(tableAt).op("i32.add").localSet(own);
+    const first = reverse ? length - 1 : 0;
+    table.forEach(({ buffer, offset, stride }, entry) => {
+      code.localGet(own);
+      this.#address(outer, buffer, offset + first * stride);
+      code.memory("i32.store", 4 * entry);
+    });
+    code.i32Const(length).localSet(left).loop();
+    body();
+    table.forEach(({ stride }, entry) => {
+      if (stride === 0) return;
+      code.localGet(own).localGet(own).memory("i32.load", 4 * entry).i32Const(reverse ? -stride : stride).op("i32.add").memory("i32.store", 4 * entry);
+    });
+    code.localGet(left).i32Const(1).op("i32.sub").localTee(left).branchIf(0).op("end");
+    this.#depth--;
+  }
+
+  #address(table: number, buffer: number, offset: number): void {
+    this.code.localGet(table).memory("i32.load", 4 * buffer).i32Const(offset).op("i32.add");
   }
 
   /** All units, on whoever runs this. */
@@ -184,10 +327,10 @@ class RunWriter {
 
   #call(kernel: LoweredKernel, pushRange: () => void): void {
     const { code } = this;
-    code.localGet(table);
+    code.localGet(this.#table);
     pushRange();
-    if (this.#scratchEntry === undefined) code.i32Const(0);
-    else code.localGet(table).localGet(thread).i32Const(2).op("i32.shl").op("i32.add").memory("i32.load", 4 * this.#scratchEntry);
+    if (this.#hasScratch) code.localGet(scratch);
+    else code.i32Const(0);
     code.callIndirect(this.#placeOf(kernel.entry));
   }
 }
