@@ -1,6 +1,7 @@
 // `npm run bench -- tune`: every number the samplers must reach, measured on this machine, beside its bar.
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { clusterGates } from "./cluster.ts";
 import { evaluationGates } from "./evaluations.ts";
 import { frontGates } from "./fronts.ts";
 import { main as hypergradientGates } from "./hypergradients.ts";
@@ -14,7 +15,7 @@ import { storageGates } from "./storage.ts";
 const USAGE = `npm run bench -- tune [options]
   --quick            3 seeds, short runs, no long evaluation counts
   --seeds N          seeds of regret curves (default 20)
-  --only A,B         parts: speed, storage, analytic, tables, fronts, evaluations, hypergradients, optuna (its speed)
+  --only A,B         parts: speed, storage, cluster, analytic, tables, fronts, evaluations, hypergradients, optuna (its speed)
   --samplers A,B     samplers of the regret curves: random, sobol, tpe, cma-es, gp, auto
   --tables DIR       folder of *.json.gz tables (default ../shared/data/hpo-tables)
   --python PATH      interpreter that may have Optuna or cmaes (default $NABLA_TEST_OPTUNA, else python3)`;
@@ -41,6 +42,7 @@ export async function main(args: string[]): Promise<void> {
   const optuna = ["analytic", "tables", "optuna"].some(wanted) ? Optuna.find(values.python) : null;
   if (wanted("speed")) speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
+  if (wanted("cluster")) await clusterGates(report);
   if (wanted("fronts")) frontGates(report, values.quick);
   if (wanted("evaluations")) evaluationGates(report, values.quick, values.python);
   if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;

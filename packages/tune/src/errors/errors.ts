@@ -27,6 +27,10 @@ export class ParameterRedeclaredError extends TuneError {
 export class StudyError extends TuneError {
   override readonly name: string = "StudyError";
 }
+/** A study that is to be created under a name that the storage has already. */
+export class StudyExistsError extends StudyError {
+  override readonly name: string = "StudyExistsError";
+}
 /** A trial used in a state that does not allow it, e.g. told twice. */
 export class TrialStateError extends TuneError {
   override readonly name: string = "TrialStateError";

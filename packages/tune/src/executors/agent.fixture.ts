@@ -1,8 +1,7 @@
 // One machine of the tests of a cluster: takes trials from a shared storage until the study has enough.
 // arguments: the storage's address, seconds of a lease, the study, trials in all, milliseconds of an evaluation
 import { RandomSampler } from "../samplers/random.ts";
-import { openPostgres } from "../storage/optuna/postgres.ts";
-import { openSqlite } from "../storage/optuna/sqlite.ts";
+import { openPostgres, openSqlite } from "../storage/optuna/open.ts";
 import { loadStudy } from "../study/study.ts";
 
 const [address = "", lease, name = "", trials, milliseconds] = process.argv.slice(2);

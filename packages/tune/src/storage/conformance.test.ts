@@ -1,18 +1,23 @@
 // One suite for every storage: what is kept, what a reopening finds, and what several masters on one study may do.
 // PostgreSQL joins in when NABLA_TEST_POSTGRES holds the URL of an empty database that may be written.
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Sampler } from "../contract/contract.ts";
+import { ExhaustiveSampler } from "../samplers/grid.ts";
 import { RandomSampler } from "../samplers/random.ts";
-import { StudyError, ValueError } from "../errors/errors.ts";
+import { space } from "../space/builder.ts";
+import { StudyError, StudyExistsError, ValueError } from "../errors/errors.ts";
 import { Master } from "../trials/master.ts";
 import { createStudy, loadStudy, type Study } from "../study/study.ts";
 import type { Trial } from "../trials/trial.ts";
 import { MemoryStorage } from "./memory.ts";
 import { JournalStorage } from "./journal/journal.ts";
-import { openPostgres } from "./optuna/postgres.ts";
-import { openSqlite } from "./optuna/sqlite.ts";
+import { openPostgres, openSqlite } from "./optuna/open.ts";
+import { OptunaStore } from "./optuna/store.ts";
 import type { Storage } from "./storage.ts";
 
 const postgres = process.env["NABLA_TEST_POSTGRES"];
@@ -63,7 +68,7 @@ function facts(study: Study): unknown {
   return { name: study.name, seed: study.seed, metricNames: study.metricNames, directions: study.directions, attributes: study.userAttributes, note: study.note, evaluations: study.evaluations, trials: study.trials() };
 }
 
-describe.each(kinds)("$kind", ({ open, shared }) => {
+describe.each(kinds)("$kind", ({ kind, open, shared }) => {
   const opened: (Study | Storage)[] = [];
   const keep = <T extends Study | Storage>(thing: T): T => { opened.push(thing); return thing; };
   afterEach(async () => { for (const thing of opened.splice(0).reverse()) await thing.close().catch(() => undefined); });
@@ -111,6 +116,73 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
     expect(await storage.names()).not.toContain(name);
     await expect(loadStudy({ storage, name })).rejects.toThrow(StudyError);
   });
+
+  test.runIf(shared)("masters that start together on an empty storage all join one study", async () => {
+    const path = join(folder, `${file} together.db`);
+    const studies = await Promise.all(Array.from({ length: 6 }, async (_, seed) => {
+      const storage = keep(kind === "sqlite" ? await openSqlite(path, { lease: LEASE }) : await open());
+      return keep(await createStudy({ storage, name, sampler, seed, ifExists: "load" }));
+    }));
+    expect(new Set(studies.map((study) => study.seed)).size).toBe(1);
+    await expect(createStudy({ storage: studies[0]!.storage, name })).rejects.toThrow(StudyExistsError);
+  });
+
+  test.runIf(shared)("masters with a finite space between them evaluate every point once", async () => {
+    const grid = space.object({ a: space.int(0, 5), b: space.int(0, 5) });
+    const studies = await Promise.all([1, 2, 3].map(async () => keep(await createStudy({ storage: keep(await open()), name, seed: 4, sampler: new ExhaustiveSampler(), space: grid, ifExists: "load" }))));
+    const seen: string[] = [];
+    await Promise.all(studies.map((study) => study.optimize(async ({ params: { a, b } }) => {
+      seen.push(`${a} ${b}`);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      return a + b;
+    }, { workers: 2 })));
+    expect([seen.length, new Set(seen).size]).toEqual([36, 36]);
+    await studies[0]!.refresh();
+    expect(studies[0]!.trials("COMPLETE").filter((trial) => trial.answeredBy === null)).toHaveLength(36);
+    expect(studies[0]!.trials().every((trial) => trial.state === "COMPLETE")).toBe(true);
+  }, 30_000);
+
+  test.runIf(shared)("what a slow sampler says holds, whatever other masters have done meanwhile", async () => {
+    const slow: Sampler = {
+      name: "slow",
+      ask: ({ random }) => { const end = Date.now() + 150; while (Date.now() < end); return { assignment: new Map([["x", random("x").uniform()]]), why: "slowly" }; },
+      askIndependent: () => { throw new Error("everything was proposed"); },
+    };
+    const unit = space.object({ x: space.float(0, 1) });
+    const open1 = async (s: Sampler): Promise<Study<{ x: number }>> => keep(await createStudy({ storage: keep(await open()), name, seed: 4, sampler: s, space: unit, ifExists: "load" }));
+    const one = await open1(slow), other = await open1(sampler);
+    await Promise.all([one, other].map((study) => study.optimize(async ({ params: { x } }) => { await new Promise((resolve) => setTimeout(resolve, 20)); return x; }, { trials: 24 })));
+    await one.refresh();
+    const trials = one.trials();
+    expect([trials.length, new Set(trials.map((trial) => trial.params["x"])).size, one.evaluations]).toEqual([24, 24, 24]);
+    expect(trials.every((trial) => trial.state === "COMPLETE" && trial.values![0] === trial.params["x"])).toBe(true);
+    expect(trials.filter((trial) => trial.systemAttributes["why"] === "slowly").length).toBeGreaterThan(1);
+  }, 30_000);
+
+  test.runIf(kind !== "memory")("a program that forgets to close its study ends, and nothing is lost", async () => {
+    const address = kind === "postgres" ? postgres! : kind === "sqlite" ? `sqlite:${join(folder, `${file}.db`)}` : `journal:${join(folder, `${file}.journal`)}`;
+    const child = spawn(process.execPath, [fileURLToPath(new URL("./unclosed.fixture.ts", import.meta.url)), address, name], { stdio: "inherit" });
+    const stuck = setTimeout(() => { child.kill("SIGKILL"); }, 30_000);
+    const code = await new Promise((resolve) => { child.on("exit", resolve); });
+    clearTimeout(stuck);
+    expect(code).toBe(0);
+    const study = keep(await loadStudy({ storage: keep(await open()), name }));
+    expect([study.note, study.trials("COMPLETE").length]).toEqual(["the end", 3]);
+  });
+
+  test.runIf(kind === "postgres")("a sampler may think for longer than the server lets a transaction stand", async () => {
+    const slow: Sampler = {
+      name: "slow",
+      ask: () => { const end = Date.now() + 6000; while (Date.now() < end); return { assignment: new Map([["x", 0.5]]) }; },
+      askIndependent: () => { throw new Error("everything was proposed"); },
+    };
+    const unit = space.object({ x: space.float(0, 1) });
+    const study = keep(await createStudy({ storage: keep(await open()), name, sampler: slow, space: unit }));
+    const other = keep(await loadStudy({ storage: keep(await open()), name, sampler, space: unit }));
+    await study.optimize(({ params }) => params.x, { trials: 1 });
+    await other.optimize(({ params }) => params.x, { trials: 3 });
+    expect([study.evaluations, other.trials("COMPLETE").length, other.trials()[0]!.attempt]).toEqual([1, 3, 1]);
+  }, 30_000);
 
   test("late steps and strange names are kept; impossible names are refused, and the study goes on", async () => {
     const study = await createStudy({ storage: keep(await open()), name: `${name} \u{1F52C}'";--`, sampler });
@@ -233,6 +305,5 @@ describe.each(kinds)("$kind", ({ open, shared }) => {
 
 /** Ends the thread that renews a store's leases, as the death of its process would. */
 async function stopHeart(store: object): Promise<void> {
-  const { heartbeat } = store as { heartbeat: { terminate(): Promise<unknown> } | null };
-  await heartbeat?.terminate();
+  if (store instanceof OptunaStore) await store.leases.end();
 }

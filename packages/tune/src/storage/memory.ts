@@ -1,5 +1,5 @@
 // Studies that live as long as the process: the state is all there is; events are applied and forgotten.
-import { StudyError } from "../errors/errors.ts";
+import { StudyError, StudyExistsError } from "../errors/errors.ts";
 import type { CreateEvent, StudyEvent } from "../state/events.ts";
 import { StudyState } from "../state/state.ts";
 import type { Emit, Storage, StudyStore } from "./storage.ts";
@@ -87,6 +87,6 @@ export function chooseStudy(names: readonly string[], name: string | undefined, 
   return name;
 }
 
-export function studyExists(name: string, address: string): StudyError {
-  return new StudyError(`${address} already has a study "${name}"; continue it with loadStudy, \`ifExists: "load"\` or \`nabla tune resume\`, or choose another name.`);
+export function studyExists(name: string, address: string): StudyExistsError {
+  return new StudyExistsError(`${address} already has a study "${name}"; continue it with loadStudy, \`ifExists: "load"\` or \`nabla tune resume\`, or choose another name.`);
 }

@@ -35,7 +35,7 @@ export interface StudyStore {
 export interface Storage {
   /** Its name in messages, e.g. `sqlite:cnn.db`; without a password. */
   readonly address: string;
-  /** Throws StudyError when a study of that name exists. */
+  /** Throws StudyExistsError when a study of that name exists, also when another process has just created it. */
   create(event: CreateEvent): Promise<StudyStore>;
   /** Opens a study, the only one when `name` is undefined; throws StudyError when there is none or the name is needed. */
   load(name: string | undefined): Promise<StudyStore>;

@@ -8,7 +8,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Sampler } from "../contract/contract.ts";
 import { StorageCorruptError } from "../errors/errors.ts";
 import type { CreateEvent, StudyEvent } from "../state/events.ts";
-import { createTrial } from "../trials/proposal.ts";
+import { draftTrial, startTrial } from "../trials/proposal.ts";
 import { replay, type StudyState } from "../state/state.ts";
 import { createStudy } from "./study.ts";
 
@@ -43,7 +43,8 @@ describe.each([["tpe", () => new TPESampler()], ["auto", () => new AutoSampler()
       expect(event.watermark).toBe(state.watermark);
       const again: StudyEvent[] = [];
       const remaining = 24 - state.evaluations;
-      createTrial(state, { sampler, fixed: {}, owner: "x", remaining, answered: 0, probed: true, now: () => 0 }, (e) => { state.apply(e); again.push(e); });
+      const options = { sampler, fixed: {}, owner: "x", remaining, answered: 0, probed: true, now: () => 0 };
+      startTrial(state, draftTrial(state, options)!, options, (e) => { state.apply(e); again.push(e); });
       const chosen = (events: readonly StudyEvent[]): unknown => events.find((e) => e.type === "parameters" && e.trial === event.trial);
       expect(chosen(again)).toEqual(chosen(store.events));
       compared++;

@@ -11,8 +11,8 @@ import { resultsOf } from "../analysis/results.ts";
 import { MedianPruner } from "../pruners/percentile.ts";
 import { AutoSampler } from "../samplers/auto.ts";
 import { MANUAL, TrialState, type Direction, type FrozenTrial, type Json, type Sampler, type Scheduler, type StudyView } from "../contract/contract.ts";
-import { StudyError, TrialStateError } from "../errors/errors.ts";
-import { defaultMetricNames } from "../state/events.ts";
+import { StudyError, StudyExistsError, TrialStateError } from "../errors/errors.ts";
+import { defaultMetricNames, type CreateEvent } from "../state/events.ts";
 import { Master, type Outcome } from "../trials/master.ts";
 import { runLoop, type Executor } from "../trials/loop.ts";
 import type { LateResult } from "../state/state.ts";
@@ -90,17 +90,26 @@ export async function createStudy<T = Parameters>(options: CreateStudyOptions<T>
   }
   for (const metric of metricNames) checkName("metric", metric);
   return withStorage(options, async (storage) => {
-    if (options.ifExists === "load" && (await storage.names()).includes(name)) {
-      const store = await storage.load(name);
-      const found = store.state.directions;
-      if (found.length !== directions.length || found.some((d, i) => d !== directions[i])) {
-        await store.close();
-        throw new StudyError(`${storage.address} has the study "${name}" with directions ${found.join(", ")}, not ${directions.join(", ")}; pass those, or choose another name.`);
-      }
-      return store;
+    const create: CreateEvent = { type: "create", name, seed, directions, metricNames, noisy };
+    if (options.ifExists !== "load") return storage.create(create);
+    const store = (await storage.names()).includes(name) ? await storage.load(name) : await createOrLoad(storage, create);
+    const found = store.state.directions;
+    if (found.length !== directions.length || found.some((d, i) => d !== directions[i])) {
+      await store.close();
+      throw new StudyError(`${storage.address} has the study "${name}" with directions ${found.join(", ")}, not ${directions.join(", ")}; pass those, or choose another name.`);
     }
-    return storage.create({ type: "create", name, seed, directions, metricNames, noisy });
+    return store;
   });
+}
+
+/** Of several processes that start together one creates the study, and the others load it. */
+async function createOrLoad(storage: Storage, create: CreateEvent): Promise<StudyStore> {
+  try {
+    return await storage.create(create);
+  } catch (error) {
+    if (error instanceof StudyExistsError) return storage.load(create.name);
+    throw error;
+  }
 }
 
 /** Opens a study that exists; throws StudyError when it does not. */

@@ -8,7 +8,9 @@ import type { Emit, StudyStore } from "../storage/storage.ts";
 import { MANUAL, TrialState, type Checkpoint, type Decision, type Json, type Sampler, type Scheduler } from "../contract/contract.ts";
 import { LeaseError, NaNValueError, TuneError, ValueError } from "../errors/errors.ts";
 import type { FinishState, StudyEvent } from "../state/events.ts";
-import { alignSpace, answerFromMemory, completeTrial, createTrial, declaredAssignment, suggest, twinOf, type NewTrialOptions } from "./proposal.ts";
+import {
+  alignSpace, answerFromMemory, declaredAssignment, draftFor, draftTrial, fillTrial, isTaken, endReserved, reserveTrial, startTrial, suggest, twinOf, type Draft, type NewTrialOptions,
+} from "./proposal.ts";
 import type { StudyState } from "../state/state.ts";
 import type { Metrics, TrialInit } from "./trial.ts";
 
@@ -36,6 +38,15 @@ export interface MasterOptions {
   readonly now: () => number;
 }
 
+/** External values held constant, by name. */
+type Fixed = Readonly<Record<string, ParameterValue>>;
+
+/** A trial taken, and what is to be done with it; null when there is none and will be none. */
+type Taken = { readonly trial: number; readonly step: "evaluate" | "fill" | "again" } | null;
+
+/** How often a trial is proposed anew because another master has chosen the same point meanwhile. */
+const FILL_ATTEMPTS = 16;
+const NOTHING_LEFT = "the sampler has nothing left to propose for the open parameters of this enqueued trial; enqueue all parameters.";
 /** Milliseconds between two reports that read a shared storage. */
 const EXCHANGE = 500;
 /** Milliseconds that a report waits for a storage that does not answer; training goes on without it. */
@@ -71,16 +82,27 @@ export class Master {
     return this.store.state;
   }
 
-  /** Claims or creates the next trial to evaluate; null when the budget is spent or nothing is left to propose. */
-  async next(owner: string = this.options.owner, fixed: Readonly<Record<string, ParameterValue>> = {}): Promise<TrialInit | null> {
-    let chosen: number | null = null;
-    await this.store.transact(false, (emit) => {
-      // Run again: the attempt before went down with its connection.
-      if (chosen !== null) this.held.delete(chosen);
-      chosen = this.unanswered(owner) ?? this.choose(emit, owner, fixed);
-      if (chosen !== null) { this.held.add(chosen); this.lapsed.delete(chosen); }
-    });
-    return chosen === null ? null : this.init(chosen);
+  /**
+   * Claims or creates the next trial to evaluate; null when the budget is spent or nothing is left to propose. The
+   * sampler is asked between transactions, however long it takes: what it says holds if no other master has taken the
+   * number meanwhile. Otherwise the trial gets a number first, and the sampler is asked again for that.
+   */
+  async next(owner: string = this.options.owner, fixed: Fixed = {}): Promise<TrialInit | null> {
+    for (let answered = 0; ; answered++) {
+      if (this.store.shared) await this.store.refresh();
+      const draft = this.draft(owner, fixed, answered);
+      let taken: Taken = null;
+      await this.store.transact(false, (emit) => {
+        // Run again: the attempt before went down with its connection.
+        if (taken !== null) this.held.delete(taken.trial);
+        taken = this.take(emit, owner, fixed, draft, answered);
+        if (taken !== null) { this.held.add(taken.trial); this.lapsed.delete(taken.trial); }
+      });
+      const { trial, step } = (taken as Taken) ?? { trial: -1, step: "nothing" };
+      if (step === "nothing") return null;
+      if (step === "evaluate" || (step === "fill" && (await this.fill(trial, owner, fixed)))) return this.init(trial);
+      this.held.delete(trial);
+    }
   }
 
   /** Decides a parameter of a running trial, at once. */
@@ -243,9 +265,9 @@ export class Master {
     return declaredAssignment(this.options.declared.search, known, this.state.assignment(trial));
   }
 
-  private proposing(owner: string, fixed: Readonly<Record<string, ParameterValue>> = {}): NewTrialOptions {
+  private proposing(owner: string, fixed: Fixed = {}, answered = 0): NewTrialOptions {
     const { sampler, now } = this.options;
-    return { sampler, now, owner, answered: this.state.space === null ? this.answeredInARow : 0, probed: this.probed, fixed: { ...this.options.fixed, ...fixed }, remaining: this.budget - this.state.evaluations };
+    return { sampler, now, owner, answered: this.state.space === null ? this.answeredInARow : answered, probed: this.probed, fixed: { ...this.options.fixed, ...fixed }, remaining: this.budget - this.state.evaluations };
   }
 
   /** A trial that was given to this process over a connection that broke before it could say so. */
@@ -261,38 +283,75 @@ export class Master {
     return known.values.every((column, k) => Object.is(column[trial], values?.[k] ?? Number.NaN));
   }
 
-  private choose(emit: Emit, owner: string, fixed: Readonly<Record<string, ParameterValue>>): number | null {
+  /** What the sampler says to a new trial; null for nothing more; undefined when it need not be asked yet. */
+  private draft(owner: string, fixed: Fixed, answered: number): Draft | null | undefined {
     const { state } = this;
-    const promoted = this.options.scheduler?.next?.(state) ?? null;
-    if (promoted !== null) emit({ type: "requeue", trial: promoted, reason: "promoted" });
-    for (const trial of state.waiting.slice()) {
-      if (state.fence(trial) === 0 && state.evaluations >= this.budget) break;
-      if (this.claim(trial, emit, owner, fixed)) return trial;
-    }
-    if (state.evaluations >= this.budget) return null;
-    const trial = createTrial(state, this.proposing(owner, fixed), emit);
-    if (trial !== null && Object.keys(fixed).length > 0) emit({ type: "attribute", trial, scope: "system", key: "fixed_params", value: fixed as Readonly<Record<string, Json>> });
-    return trial;
+    if (state.evaluations >= this.budget || state.waiting.length > 0) return undefined;
+    if ((this.options.scheduler?.next?.(state) ?? null) !== null) return undefined;
+    return draftTrial(state, this.proposing(owner, fixed, answered));
   }
 
-  /** Takes a waiting trial; false when it could be answered from memory or cannot be completed, and is finished. */
-  private claim(trial: number, emit: Emit, owner: string, fixed: Readonly<Record<string, ParameterValue>>): boolean {
+  /** Takes the next trial inside a transaction: a promoted or waiting one, or a new one with what the sampler drafted. */
+  private take(emit: Emit, owner: string, fixed: Fixed, draft: Draft | null | undefined, answered: number): Taken {
     const { state } = this;
-    const time = this.options.now();
-    const again = state.fence(trial) > 0;
-    emit({ type: "claim", trial, time, owner, fence: state.fence(trial) + 1 });
-    if (again) return true;
-    try {
-      completeTrial(state, trial, this.proposing(owner, fixed), emit);
-    } catch (error) {
-      if (!(error instanceof TuneError)) throw error;
-      emit({ type: "finish", trial, time, state: "FAIL", values: null, error: error.message });
-      return false;
+    const options = this.proposing(owner, fixed, answered);
+    const unanswered = this.unanswered(owner);
+    if (unanswered !== null) return { trial: unanswered, step: this.isOpen(unanswered) ? "fill" : "evaluate" };
+    const promoted = this.options.scheduler?.next?.(state) ?? null;
+    if (promoted !== null) emit({ type: "requeue", trial: promoted, reason: "promoted" });
+    const [waiting] = state.waiting;
+    if (waiting !== undefined && (state.fence(waiting) > 0 || state.evaluations < this.budget)) {
+      emit({ type: "claim", trial: waiting, time: options.now(), owner, fence: state.fence(waiting) + 1 });
+      return { trial: waiting, step: this.isOpen(waiting) ? "fill" : "evaluate" };
     }
-    const twin = state.space === null ? -1 : this.twin(trial);
-    if (twin < 0) return true;
-    answerFromMemory(state, trial, twin, time, emit);
-    return false;
+    if (state.evaluations >= this.budget || draft === null) return null;
+    // Another master may have chosen the same point meanwhile, for a trial that it had reserved.
+    if (draft === undefined || (this.store.shared && answered < FILL_ATTEMPTS && isTaken(state, draft.proposal))) return { trial: -1, step: "again" };
+    // A fork keeps what it was drafted for: its parent is part of its creation.
+    const free = draft.trial === state.length || draft.proposal.parent !== undefined;
+    const trial = free ? state.length : reserveTrial(state, options, emit);
+    const begun = free ? startTrial(state, { ...draft, trial }, options, emit) : true;
+    if (Object.keys(fixed).length > 0) emit({ type: "attribute", trial, scope: "system", key: "fixed_params", value: fixed as Readonly<Record<string, Json>> });
+    return { trial, step: !begun ? "again" : free ? "evaluate" : "fill" };
+  }
+
+  /** Whether a running trial lacks parameters of the declared space. */
+  private isOpen(trial: number): boolean {
+    const { space } = this.state;
+    if (space === null) return false;
+    const assignment = this.state.assignment(trial);
+    return space.parameters.some((spec) => space.isActive(spec, assignment) && !assignment.has(spec.name));
+  }
+
+  /** Has the sampler choose what a trial of ours leaves open; false when the trial has ended by that. */
+  private async fill(trial: number, owner: string, fixed: Fixed): Promise<boolean> {
+    const fence = this.state.fence(trial);
+    const reserved = this.state.systemAttribute(trial, "fixed_params") === undefined;
+    for (let attempt = 0; ; attempt++) {
+      let draft: Draft | null = null;
+      let failure: TuneError | null = null;
+      const options = this.proposing(owner, fixed);
+      try {
+        draft = draftFor(this.state, trial, options);
+      } catch (error) {
+        if (!(error instanceof TuneError)) throw error;
+        failure = error;
+      }
+      const step = await this.store.transact(false, (emit): "evaluate" | "ended" | "again" => {
+        if (!this.holds(trial, fence)) return "ended";
+        if (draft === null) {
+          if (reserved && failure === null) endReserved(this.state, trial, options, emit);
+          else emit({ type: "finish", trial, time: options.now(), state: "FAIL", values: null, error: failure?.message ?? NOTHING_LEFT });
+          return "ended";
+        }
+        if (attempt < FILL_ATTEMPTS && isTaken(this.state, draft.proposal)) return "again";
+        // What samplers keep with their trials does not belong to those that people enqueue.
+        const { space, proposal } = draft;
+        return fillTrial(this.state, trial, { space, proposal: reserved ? proposal : { assignment: proposal.assignment } }, options, emit) ? "evaluate" : "ended";
+      });
+      if (failure !== null && reserved) throw failure as TuneError;
+      if (step !== "again") return step === "evaluate";
+    }
   }
 
   private decide(trial: number, step: number, emit: Emit): boolean {

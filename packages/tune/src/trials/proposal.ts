@@ -4,7 +4,7 @@ import { contains, describe, fromUnit, indexOfScalar, internalWidth, sameDistrib
 import { checkComponents } from "../space/names.ts";
 import { sameInternal, SearchSpace, type Assignment, type InputConstraint, type ParameterSpec, type ParameterValues } from "../space/space.ts";
 import { createRandom } from "../random/random.ts";
-import type { AskContext, Json, Proposal, Sampler } from "../contract/contract.ts";
+import { TrialState, type AskContext, type Json, type Proposal, type Sampler } from "../contract/contract.ts";
 import { ParameterRedeclaredError, SamplerError, SpaceError } from "../errors/errors.ts";
 import { toJsonInternal, type StudyEvent } from "../state/events.ts";
 import type { StudyState } from "../state/state.ts";
@@ -30,30 +30,77 @@ export interface NewTrialOptions {
   now(): number;
 }
 
-/**
- * Creates the next trial that needs evaluating and returns its number; null when nothing is left to propose. In a
- * declared space duplicates are answered here; define-by-run trials find out parameter by parameter.
- */
-export function createTrial(state: StudyState, options: NewTrialOptions, emit: Emit): number | null {
-  const declared = state.space !== null;
-  for (let { answered } = options; ; answered++) {
-    if (answered > ANSWERED_LIMIT || ((declared || options.probed) && state.exhausted)) return null;
-    const proposal = answered < ANSWERED_IN_A_ROW ? propose(state, options) : unseen(state, options);
-    if (proposal === null) return null;
-    const trial = startTrial(state, options, proposal, emit);
-    const twin = declared ? twinOf(state, trial) : -1;
-    if (twin < 0) return trial;
-    answerFromMemory(state, trial, twin, options.now(), emit);
-  }
+/** A sampler's answer for a new trial, and the history it was given for. */
+export interface Draft {
+  readonly trial: number;
+  readonly watermark: number;
+  /** The joint space then: what the proposal's values belong to. */
+  readonly space: SearchSpace;
+  readonly proposal: Proposal;
 }
 
-/** Chooses what an enqueued trial left open in the declared space. */
-export function completeTrial(state: StudyState, trial: number, options: NewTrialOptions, emit: Emit): void {
-  if (state.space === null) return;
+/** Asks for the next new trial, changing nothing; null when nothing is left to propose. */
+export function draftTrial(state: StudyState, options: NewTrialOptions): Draft | null {
+  const { answered, probed } = options;
+  if (answered > ANSWERED_LIMIT || ((state.space !== null || probed) && state.exhausted)) return null;
+  const proposal = answered < ANSWERED_IN_A_ROW ? propose(state, options) : unseen(state, options);
+  return proposal === null ? null : { trial: state.length, watermark: state.watermark, space: state.jointSpace, proposal };
+}
+
+/**
+ * Creates the trial of a draft whose number nobody has taken meanwhile; false when it was evaluated before, and is
+ * answered from memory. Only in a declared space is that known now; define-by-run trials find out parameter by parameter.
+ */
+export function startTrial(state: StudyState, { trial, watermark, space, proposal }: Draft, options: NewTrialOptions, emit: Emit): boolean {
+  const { parent } = proposal;
+  const checkpoint = parent === undefined ? null : state.checkpoint(parent);
+  emit({
+    type: "ask", trial, time: options.now(), owner: options.owner, watermark,
+    ...(parent === undefined ? {} : { parent }), ...(checkpoint === null ? {} : { checkpoint }),
+  });
+  return fillTrial(state, trial, { space, proposal }, options, emit);
+}
+
+/** Creates a trial without parameters: a number of its own, to ask the sampler for. */
+export function reserveTrial(state: StudyState, options: NewTrialOptions, emit: Emit): number {
+  const trial = state.length;
+  emit({ type: "ask", trial, time: options.now(), owner: options.owner, watermark: state.watermark });
+  return trial;
+}
+
+/** Asks for what a reserved or enqueued trial leaves open, changing nothing; null when nothing is left to propose. */
+export function draftFor(state: StudyState, trial: number, options: NewTrialOptions): Draft | null {
   const fixed = { ...options.fixed, ...enqueued(state, trial) };
   const proposal = propose(state, { ...options, fixed }, trial, state.assignment(trial));
-  if (proposal === null) throw new SamplerError(`the sampler "${options.sampler.name}" has nothing left to propose for the open parameters of the enqueued trial ${trial}; enqueue all parameters.`);
-  setParameters(state, trial, state.space, proposal.assignment, emit);
+  return proposal === null ? null : { trial, watermark: state.watermark, space: state.jointSpace, proposal };
+}
+
+/** Gives a trial its parameters; false when such a point was evaluated before, and the trial is answered from memory. */
+export function fillTrial(state: StudyState, trial: number, { space, proposal }: Pick<Draft, "space" | "proposal">, options: NewTrialOptions, emit: Emit): boolean {
+  setParameters(state, trial, space, proposal.assignment, emit);
+  const attributes: Record<string, Json> = { ...proposal.attributes };
+  if (proposal.why !== undefined) attributes["why"] = proposal.why;
+  for (const [key, value] of Object.entries(attributes)) emit({ type: "attribute", trial, scope: "system", key, value });
+  const twin = state.space === null ? -1 : twinOf(state, trial);
+  if (twin < 0) return true;
+  answerFromMemory(state, trial, twin, options.now(), emit);
+  return false;
+}
+
+/** Ends a reserved trial for which nothing was left: as a duplicate of the first point that was evaluated, where there is one. */
+export function endReserved(state: StudyState, trial: number, options: NewTrialOptions, emit: Emit): void {
+  const known = state.finished.subarray(0, state.watermark).find((t) => state.states[t] === TrialState.COMPLETE && state.trial(t).answeredBy === null);
+  if (known === undefined) {
+    emit({ type: "finish", trial, time: options.now(), state: "FAIL", values: null, error: "every configuration was being evaluated by others already." });
+    return;
+  }
+  emit({ type: "parameters", trial, values: Object.fromEntries(Array.from(state.assignment(known), ([name, value]) => [name, toJsonInternal(value)])) });
+  answerFromMemory(state, trial, known, options.now(), emit);
+}
+
+/** Whether another trial being evaluated is at this point, where that is a waste. */
+export function isTaken(state: StudyState, { assignment }: Proposal): boolean {
+  return !state.noisy && assignment.size > 0 && isRunning(state, assignment);
 }
 
 /**
@@ -207,8 +254,10 @@ function propose(state: StudyState, options: NewTrialOptions, trial = state.leng
       if (++broken === CONSTRAINT_ATTEMPTS) return randomProposal(state, fixed, (a) => space.satisfies(a));
       continue;
     }
-    const twin = !state.noisy && attempt < TWIN_ATTEMPTS && isRunning(state, assignment);
-    if (!twin || space.parameters.length === 0) return { ...proposal, assignment };
+    const twin = !state.noisy && space.parameters.length > 0 && isRunning(state, assignment);
+    if (twin && attempt < TWIN_ATTEMPTS) continue;
+    // A sampler that insists on what is being evaluated gets a point that nobody has tried, where there is one.
+    return (twin ? unseen(state, options) : null) ?? { ...proposal, assignment };
   }
 }
 
@@ -273,21 +322,6 @@ function unseen(state: StudyState, options: NewTrialOptions): Proposal | null {
     if (error instanceof SpaceError) return null;
     throw error;
   }
-}
-
-function startTrial(state: StudyState, options: NewTrialOptions, proposal: Proposal, emit: Emit): number {
-  const trial = state.length;
-  const { parent } = proposal;
-  const checkpoint = parent === undefined ? null : state.checkpoint(parent);
-  emit({
-    type: "ask", trial, time: options.now(), owner: options.owner, watermark: state.watermark,
-    ...(parent === undefined ? {} : { parent }), ...(checkpoint === null ? {} : { checkpoint }),
-  });
-  setParameters(state, trial, state.jointSpace, proposal.assignment, emit);
-  const attributes: Record<string, Json> = { ...proposal.attributes };
-  if (proposal.why !== undefined) attributes["why"] = proposal.why;
-  for (const [key, value] of Object.entries(attributes)) emit({ type: "attribute", trial, scope: "system", key, value });
-  return trial;
 }
 
 function setParameters(state: StudyState, trial: number, space: SearchSpace, assignment: Assignment, emit: Emit): void {

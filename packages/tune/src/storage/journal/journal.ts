@@ -46,6 +46,11 @@ export class JournalStorage implements Storage {
       throw new StudyError(`${this.address} holds the study "${names[0]!}"; a journal holds one study, so give "${event.name}" a file of its own.`);
     }
     const store = await this.openStore();
+    if (store.state.created) {
+      // Between the look and the lock.
+      await store.close();
+      throw studyExists(event.name, this.address);
+    }
     await store.transact(true, (emit) => { emit(event); });
     return store;
   }

@@ -1,6 +1,6 @@
 // The thread that keeps a master's leases alive while its main thread may be busy training: one statement renews them all.
 import { workerData } from "node:worker_threads";
-import type { SqlConnection } from "./store.ts";
+import type { SqlConnection } from "./connection.ts";
 
 /** What the thread is started with. */
 export interface HeartbeatData {

@@ -1,9 +1,8 @@
 // PostgreSQL as the meeting point of many machines, through the optional peer `pg`. The study's row is the lock of a
-// change, FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are taking, LISTEN/NOTIFY wakes idle masters.
+// change, held for two exchanges with the server; FOR UPDATE SKIP LOCKED leaves to Optuna's workers what they are
+// taking, LISTEN/NOTIFY wakes idle masters.
 import { StorageError } from "../../errors/errors.ts";
-import { OptunaStorage, type SharedOptions, type SqlConnection } from "./store.ts";
-import type { SqlValue } from "./writer.ts";
-import type { Storage } from "../storage.ts";
+import type { Rows, SqlConnection, SqlValue, Statement } from "./connection.ts";
 
 /** Seconds after which a server that does not answer is taken for gone. */
 const SILENCE = 30;
@@ -15,13 +14,16 @@ const STANDSTILL = 5000;
 const DATABASE_LOCK = 7_226_001;
 
 /** What is used of `pg`. */
+interface PgResult { readonly rows: readonly object[] }
 interface PgClient {
   connect(): Promise<void>;
-  query(sql: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly object[] }>;
+  /** Several statements without values are one exchange, and give a list of results. */
+  query(sql: string, values?: readonly unknown[]): Promise<PgResult | readonly PgResult[]>;
+  escapeLiteral(text: string): string;
   on(event: "notification", listener: (message: { readonly channel: string }) => void): void;
   on(event: "error" | "end", listener: () => void): void;
   end(): Promise<void>;
-  readonly connection: { readonly stream: { destroy(): void } };
+  readonly connection: { readonly stream: { destroy(): void; ref(): void; unref(): void } };
 }
 interface PgOptions {
   readonly connectionString: string;
@@ -32,11 +34,6 @@ interface PgOptions {
   readonly idle_in_transaction_session_timeout: number;
 }
 interface PgModule { readonly Client: new (options: PgOptions) => PgClient }
-
-/** Opens a database in Optuna's schema, making the tables when there are none and something may be written. */
-export function openPostgres(url: string, options: SharedOptions = {}): Promise<Storage> {
-  return OptunaStorage.open({ ...options, address: url, shown: withoutPassword(url), connect: () => connectPostgres(url, options.silence) });
-}
 
 /** A connection for one user of the database; it is lost when the server says nothing for `silence` seconds. */
 export async function connectPostgres(url: string, silence: number = SILENCE): Promise<SqlConnection> {
@@ -50,7 +47,7 @@ export async function connectPostgres(url: string, silence: number = SILENCE): P
   });
   const connection = new PostgresConnection(client);
   try {
-    await client.connect();
+    await connection.connect();
   } catch (error) {
     throw new StorageError(`cannot connect to ${withoutPassword(url)} (${(error as Error).message}); check the address, the user and that the server runs.`, { cause: error });
   }
@@ -70,82 +67,115 @@ async function loadPg(): Promise<PgModule> {
 
 class PostgresConnection implements SqlConnection {
   readonly dialect = "postgres";
+  readonly skipLocked = " FOR UPDATE SKIP LOCKED";
   readonly now = "extract(epoch from clock_timestamp())";
-  private readonly client: PgClient;
-  private listening = false;
-  private gone = false;
-  private wake: (() => void) | null = null;
+  readonly #client: PgClient;
+  #listening = false;
+  #gone = false;
+  #queries = 0;
+  #wake: (() => void) | null = null;
 
   constructor(client: PgClient) {
-    this.client = client;
-    client.on("notification", () => { this.wake?.(); });
+    this.#client = client;
+    client.on("notification", () => { this.#wake?.(); });
     // Without a listener it would end the process.
-    client.on("error", () => { this.gone = true; });
-    client.on("end", () => { this.gone = true; });
+    client.on("error", () => { this.#gone = true; });
+    client.on("end", () => { this.#gone = true; });
+  }
+
+  /** Keeps the process alive no longer than somebody waits for an answer. */
+  async connect(): Promise<void> {
+    await this.#client.connect();
+    this.#client.connection.stream.unref();
   }
 
   async all<R extends object>(sql: string, values: readonly SqlValue[] = []): Promise<R[]> {
     let i = 0;
-    const { rows } = await this.client.query(sql.replaceAll("?", () => `$${++i}`), values);
-    return rows as R[];
+    const result = await this.#query(sql.replaceAll("?", () => `$${++i}`), values);
+    return (result as PgResult).rows as R[];
   }
 
-  /** Every commit here is durable: workers outlive a server that restarts, and must not know more than it. */
-  async begin(study: number | null): Promise<void> {
-    await this.client.query("BEGIN");
-    if (study === null) await this.client.query("SELECT pg_advisory_xact_lock($1)", [DATABASE_LOCK]);
-    else await this.client.query("SELECT study_id FROM studies WHERE study_id = $1 FOR UPDATE", [study]);
+  /** The study's row is the lock. */
+  async begin(study: number | null, _durable: boolean, reads: readonly Statement[] = []): Promise<Rows> {
+    const lock = study === null
+      ? [{ sql: "SELECT pg_advisory_xact_lock(?)", values: [DATABASE_LOCK] }]
+      : [statement("SET LOCAL synchronous_commit = off"), { sql: "SELECT study_id FROM studies WHERE study_id = ? FOR UPDATE", values: [study] }];
+    return (await this.#exchange([statement("BEGIN"), ...lock, ...reads])).slice(1 + lock.length);
   }
 
-  async commit(): Promise<void> {
-    await this.client.query("COMMIT");
+  /**
+   * Every commit is durable when this resolves: workers outlive a server that restarts, and must not know more than it.
+   * The study is unlocked before the disk has answered; the empty message after it waits for the disk.
+   */
+  async commit(writes: readonly Statement[] = [], study: number | null = null): Promise<void> {
+    const wake = study === null ? [] : [statement(`NOTIFY hpo_study_${study}`)];
+    const sync = writes.length === 0 ? [] : [statement("SELECT pg_logical_emit_message(true, 'nabla', '')")];
+    await this.#exchange([...writes, ...wake, statement("COMMIT"), ...sync]);
   }
 
   async rollback(): Promise<void> {
-    await this.client.query("ROLLBACK");
+    await this.#query("ROLLBACK");
+  }
+
+  async snapshot(reads: readonly Statement[]): Promise<Rows> {
+    return (await this.#exchange([statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), ...reads, statement("COMMIT")])).slice(1, -1);
   }
 
   /** Class 08 is connection exceptions, 57P0x a server that shuts down or ended the session; the timeout is `pg`'s own. */
   lost(error: unknown): boolean {
     const { code = "", message } = error as { readonly code?: string; readonly message: string };
-    return this.gone || /^(?:08|57P0|25P03)/.test(code) || message === "Query read timeout";
-  }
-
-  changed(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  async taken(waiting: readonly number[]): Promise<ReadonlySet<number>> {
-    if (waiting.length === 0) return new Set();
-    const free = await this.all<{ trial_id: number }>(`SELECT trial_id FROM trials WHERE trial_id IN (${waiting.join(",")}) AND state = 'WAITING' FOR UPDATE SKIP LOCKED`);
-    const ids = new Set(free.map((row) => row.trial_id));
-    return new Set(waiting.filter((id) => !ids.has(id)));
-  }
-
-  async notify(study: number): Promise<void> {
-    await this.client.query(`NOTIFY hpo_study_${study}`);
+    return this.#gone || /^(?:08|57P0|25P03)/.test(code) || message === "Query read timeout";
   }
 
   async wait(study: number, milliseconds: number): Promise<void> {
-    if (!this.listening) {
-      this.listening = true;
-      await this.client.query(`LISTEN hpo_study_${study}`);
+    if (!this.#listening) {
+      this.#listening = true;
+      await this.#query(`LISTEN hpo_study_${study}`);
     }
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
-      this.wake = () => { clearTimeout(timer); resolve(); };
+      this.#wake = () => { clearTimeout(timer); resolve(); };
     });
-    this.wake = null;
+    this.#wake = null;
   }
 
   /** Over a network that is cut, parting would never end. */
   async close(): Promise<void> {
-    const cut = setTimeout(() => { this.client.connection.stream.destroy(); }, PARTING);
-    await this.client.end();
+    const { stream } = this.#client.connection;
+    const cut = setTimeout(() => { stream.destroy(); }, PARTING);
+    await this.#client.end();
     clearTimeout(cut);
+  }
+
+  /** Several statements in one exchange with the server, which is most of their cost. */
+  async #exchange(statements: readonly Statement[]): Promise<Rows> {
+    const text = statements.map(({ sql, values }) => {
+      let i = 0;
+      return sql.replaceAll("?", () => this.#literal(values[i++]!));
+    }).join(";\n");
+    const results = await this.#query(text);
+    return (Array.isArray(results) ? results as readonly PgResult[] : [results as PgResult]).map(({ rows }) => rows);
+  }
+
+  #literal(value: SqlValue): string {
+    if (value === null) return "NULL";
+    return typeof value === "number" ? String(value) : this.#client.escapeLiteral(value);
+  }
+
+  async #query(sql: string, values?: readonly SqlValue[]): Promise<PgResult | readonly PgResult[]> {
+    const { stream } = this.#client.connection;
+    if (this.#queries++ === 0) stream.ref();
+    try {
+      return await this.#client.query(sql, values);
+    } finally {
+      if (--this.#queries === 0) stream.unref();
+    }
   }
 }
 
-function withoutPassword(url: string): string {
+const statement = (sql: string): Statement => ({ sql, values: [] });
+
+/** The address as messages may show it. */
+export function withoutPassword(url: string): string {
   return url.replace(/(\/\/[^:/@]*):[^@]*@/, "$1:…@");
 }

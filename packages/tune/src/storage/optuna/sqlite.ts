@@ -1,36 +1,26 @@
 // SQLite through Node's own module. BEGIN IMMEDIATE makes every change a writer's turn, so no two workers take one
 // trial; the write-ahead log, synchronised at durable commits only, keeps what was confirmed: one sync for a trial.
-import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { StorageError } from "../../errors/errors.ts";
-import { OptunaStorage, type SharedOptions, type SqlConnection } from "./store.ts";
-import type { SqlValue } from "./writer.ts";
-import type { Storage } from "../storage.ts";
+import type { Rows, SqlConnection, SqlValue, Statement } from "./connection.ts";
 
 const POLL = 100;
 /** Milliseconds that a change waits for its turn. */
 const TURN = 60_000;
 const BUSY = 5;
 
-/** Opens a database file in Optuna's schema, making it when it is not there and something may be written. */
-export function openSqlite(path: string, options: SharedOptions = {}): Promise<Storage> {
-  if (path === "") return Promise.reject(new StorageError("sqlite: needs a file, e.g. sqlite:study.db."));
-  if (path === ":memory:") return Promise.reject(new StorageError("sqlite::memory: cannot be shared between connections; use memory: or a file."));
-  if (options.readOnly === true && !existsSync(path)) return Promise.reject(new StorageError(`there is no file ${path}; check the path.`));
-  return OptunaStorage.open({ ...options, address: `sqlite:${path}`, shown: `sqlite:${path}`, connect: async () => new SqliteConnection(path) });
-}
-
 export class SqliteConnection implements SqlConnection {
   readonly dialect = "sqlite";
+  readonly skipLocked = "";
   readonly now = "((julianday('now') - 2440587.5) * 86400.0)";
-  private readonly database: DatabaseSync;
-  private readonly statements = new Map<string, StatementSync>();
-  private version = -1;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #version = -1;
 
   constructor(path: string) {
     try {
-      this.database = new DatabaseSync(path, { timeout: 10_000 });
-      this.database.exec("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 0;");
+      this.#database = new DatabaseSync(path, { timeout: 10_000 });
+      this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 0;");
     } catch (error) {
       throw new StorageError(`cannot open sqlite:${path} (${(error as Error).message}); check that the folder exists and the file is a database.`, { cause: error });
     }
@@ -41,10 +31,10 @@ export class SqliteConnection implements SqlConnection {
     const end = performance.now() + TURN;
     for (;;) {
       try {
-        let statement = this.statements.get(sql);
+        let statement = this.#statements.get(sql);
         if (statement === undefined) {
-          statement = this.database.prepare(sql);
-          if (this.statements.size < 200) this.statements.set(sql, statement);
+          statement = this.#database.prepare(sql);
+          if (this.#statements.size < 200) this.#statements.set(sql, statement);
         }
         return statement.all(...values) as R[];
       } catch (error) {
@@ -59,17 +49,29 @@ export class SqliteConnection implements SqlConnection {
    * In WAL mode NORMAL leaves a commit to the next sync of the log, which covers all of it; a crash of the process
    * alone loses neither.
    */
-  async begin(_study: number | null, durable: boolean): Promise<void> {
+  async begin(_study: number | null, durable: boolean, reads: readonly Statement[] = [], force = false): Promise<Rows | null> {
     await this.all(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
     await this.all("BEGIN IMMEDIATE");
+    return (await this.#changed()) || force ? this.#each(reads) : null;
   }
 
-  async commit(): Promise<void> {
+  async commit(writes: readonly Statement[] = []): Promise<void> {
+    await this.#each(writes);
     await this.all("COMMIT");
   }
 
   async rollback(): Promise<void> {
-    if (this.database.isTransaction) await this.all("ROLLBACK");
+    if (this.#database.isTransaction) await this.all("ROLLBACK");
+  }
+
+  async snapshot(reads: readonly Statement[]): Promise<Rows | null> {
+    if (!(await this.#changed())) return null;
+    await this.all("BEGIN");
+    try {
+      return await this.#each(reads);
+    } finally {
+      await this.all("COMMIT");
+    }
   }
 
   /** A file does not go away. */
@@ -77,25 +79,9 @@ export class SqliteConnection implements SqlConnection {
     return false;
   }
 
-  /** data_version moves exactly when another connection has committed. */
-  async changed(): Promise<boolean> {
-    const [row] = await this.all<{ data_version: number }>("PRAGMA data_version");
-    const changed = row!.data_version !== this.version;
-    this.version = row!.data_version;
-    return changed;
-  }
-
-  taken(): Promise<ReadonlySet<number>> {
-    return Promise.resolve(new Set<number>());
-  }
-
-  notify(): Promise<void> {
-    return Promise.resolve();
-  }
-
   async wait(_study: number, milliseconds: number): Promise<void> {
     const end = performance.now() + milliseconds;
-    const before = this.version;
+    const before = this.#version;
     while (performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, POLL));
       const [row] = await this.all<{ data_version: number }>("PRAGMA data_version");
@@ -103,8 +89,22 @@ export class SqliteConnection implements SqlConnection {
     }
   }
 
+  async #each(statements: readonly Statement[]): Promise<object[][]> {
+    const rows: object[][] = [];
+    for (const { sql, values } of statements) rows.push(await this.all(sql, values));
+    return rows;
+  }
+
+  /** Whether another connection has committed since the last call: exactly then data_version moves. */
+  async #changed(): Promise<boolean> {
+    const [row] = await this.all<{ data_version: number }>("PRAGMA data_version");
+    const changed = row!.data_version !== this.#version;
+    this.#version = row!.data_version;
+    return changed;
+  }
+
   close(): Promise<void> {
-    if (this.database.isOpen) this.database.close();
+    if (this.#database.isOpen) this.#database.close();
     return Promise.resolve();
   }
 }

@@ -6,10 +6,8 @@ import { MANUAL, type Json } from "../../contract/contract.ts";
 import type { NoteEvent, ParametersEvent, StudyEvent } from "../../state/events.ts";
 import type { StudyState } from "../../state/state.ts";
 import { stringifyJson } from "../json.ts";
+import type { SqlValue, Statement } from "./connection.ts";
 import { componentDistribution, formatTime, toOptunaDistribution } from "./schema.ts";
-
-export type SqlValue = string | number | null;
-export interface Statement { readonly sql: string; readonly values: readonly SqlValue[] }
 
 export interface WriterContext {
   readonly state: StudyState;
