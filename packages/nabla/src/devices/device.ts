@@ -1,7 +1,7 @@
 // The contract of a device, and of the program it runs: buffers, kernels in phases, one static arena.
 // Calls are queued in order; only reading waits. Every device passes tests/conformance.
 import type { KernelProgram, ProgramBuffer } from "../kernels/kernel.ts";
-import type { TypedArray } from "../ops/dtype.ts";
+import type { DType, TypedArray } from "../ops/dtype.ts";
 import type { GraphNode } from "../ops/graph.ts";
 
 /** Memory of a device. `bytes` is what was asked for. */
@@ -36,6 +36,8 @@ export interface Device {
   free(buffer: DeviceBuffer): void;
   /** Copies `data` to the start of `buffer`, or to byte `offset`. */
   write(buffer: DeviceBuffer, data: TypedArray, offset?: number): void;
+  /** An array to read into: what it holds is not specified. */
+  hostArray(dtype: DType, length: number): TypedArray;
   /** Copies the first bytes of `buffer` into `into`, after everything queued before. */
   read(buffer: DeviceBuffer, into: TypedArray): Promise<void>;
   /** As `read`, at once; throws on a device that is not synchronous. */

@@ -35,6 +35,7 @@ export function nodeHost(): Host {
     threads: threadCount(process.env["NABLA_NUM_THREADS"], availableParallelism()),
     sharedMemory: true,
     compileModule,
+    uninitialised: (bytes) => Buffer.allocUnsafeSlow(bytes).buffer,
     spawn,
   };
 }

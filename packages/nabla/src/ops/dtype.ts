@@ -15,18 +15,18 @@ export const bytesPerElement: { readonly [D in DType]: number } = {
   bool: 1,
 };
 
-/** A zero-filled host array of `length` elements. */
-export function hostArray(dtype: DType, length: number): TypedArray {
+/** A host array of `length` elements: the start of `memory`, or zeros. */
+export function hostArray(dtype: DType, length: number, memory: ArrayBuffer = new ArrayBuffer(length * bytesPerElement[dtype])): TypedArray {
   switch (dtype) {
     case "float32":
-      return new Float32Array(length);
+      return new Float32Array(memory, 0, length);
     case "float64":
-      return new Float64Array(length);
+      return new Float64Array(memory, 0, length);
     case "int32":
-      return new Int32Array(length);
+      return new Int32Array(memory, 0, length);
     case "uint8":
     case "bool":
-      return new Uint8Array(length);
+      return new Uint8Array(memory, 0, length);
   }
 }
 

@@ -12,6 +12,27 @@ onEveryDevice("reading", () => {
     expect(() => x.item()).toThrow(/item: the tensor has shape \[2, 2\], 4 elements/);
   });
 
+  test("into an array that is there already, if it fits", async () => {
+    const into = new Float32Array(4);
+    expect(tensor([[1, 2], [3, 4]]).dataSync(into)).toBe(into);
+    expect(into).toEqual(Float32Array.of(1, 2, 3, 4));
+    expect(await tensor([5, 6, 7, 8]).data(into)).toBe(into);
+    expect(into[3]).toBe(8);
+    expect(tensor([true, false]).dataSync(new Uint8Array(2))).toEqual(Uint8Array.of(1, 0));
+    expect(() => tensor([1, 2, 3]).dataSync(into)).toThrow(/Cannot read float32 of shape \[3\] into a Float32Array of 4. Pass a Float32Array of 3/);
+    expect(() => tensor([1, 2, 3, 4], { dtype: "int32" }).dataSync(into)).toThrow(/Pass an Int32Array of 4/);
+    expect(() => tensor([1]).dataSync([0] as never)).toThrow(/into an array. Pass/);
+  });
+
+  test("many values come whole", () => {
+    for (const dtype of ["float32", "float64", "int32", "uint8"] as const) {
+      const values = arange(20_000, undefined, 1, "int32").mod(251);
+      const read = values.cast(dtype).dataSync();
+      expect(read.length).toBe(20_000);
+      expect(read.every((value, index) => value === index % 251)).toBe(true);
+    }
+  });
+
   test("a disposed tensor says so, and frees at once", () => {
     const x = tensor([1, 2]);
     const sum = x.sum();

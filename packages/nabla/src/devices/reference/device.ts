@@ -1,5 +1,5 @@
 // The reference device: every program interpreted at once, in plain JavaScript. Simple and right, never fast.
-import { bytesPerElement, type DType, type TypedArray } from "../../ops/dtype.ts";
+import { bytesPerElement, type DType, hostArray, type TypedArray } from "../../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import type { Aval } from "../../ops/graph.ts";
 import { sizeOf } from "../../ops/shape.ts";
@@ -57,6 +57,10 @@ export class ReferenceDevice implements Device {
     requireRoom("write", into, offset, data.byteLength);
     const dtype = dtypeOf(data);
     this.#view(into, { dtype, shape: [data.length] }, offset / bytesPerElement[dtype]).set(data);
+  }
+
+  hostArray(dtype: DType, length: number): TypedArray {
+    return hostArray(dtype, length);
   }
 
   readSync(buffer: DeviceBuffer, into: TypedArray): void {

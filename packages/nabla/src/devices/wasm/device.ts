@@ -2,7 +2,7 @@
 // All bookkeeping is on this side, so that a page never waits for its engine but to read.
 import type { Lowered, Target } from "../../loops/ir.ts";
 import { lowerKernel } from "../../loops/lower.ts";
-import { bytesPerElement, type TypedArray } from "../../ops/dtype.ts";
+import { bytesPerElement, type DType, hostArray, type TypedArray } from "../../ops/dtype.ts";
 import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import { ProgramCache } from "../cache.ts";
 import type { Device, DeviceBuffer, Executable, Program, ProgramBuffer } from "../device.ts";
@@ -34,6 +34,9 @@ export interface DeviceReport extends Capabilities {
   readonly workspaceBytes: number;
   readonly programs: number;
 }
+
+/** Bytes of an array from which zeroing it costs more than asking for another kind of memory. */
+const worthUninitialised = 16_384;
 
 /** Modules kept although no executable uses them. */
 const idleModules = 64;
@@ -127,6 +130,11 @@ export class WasmDevice implements Device {
       );
     }
     this.#link.write(own.allocation.address + offset, bytesOf(data));
+  }
+
+  hostArray(dtype: DType, length: number): TypedArray {
+    const bytes = length * bytesPerElement[dtype];
+    return hostArray(dtype, length, bytes < worthUninitialised ? undefined : this.#host.uninitialised?.(bytes));
   }
 
   async read(buffer: DeviceBuffer, into: TypedArray): Promise<void> {

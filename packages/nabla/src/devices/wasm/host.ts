@@ -31,6 +31,8 @@ export interface Host {
   readonly sharedMemory: boolean;
   /** Compiles to the best code there is before it returns. Only called where `synchronous`. `fuse`: pairs of vectors too (default true). */
   compileModule(bytes: Uint8Array<ArrayBuffer>, fuse?: boolean): WebAssembly.Module;
+  /** Memory whose content is not specified, where the platform has such. */
+  uninitialised?(bytes: number): ArrayBuffer;
   /** Starts a worker on `source`: the text of one self-contained function that takes a {@link Port}. It never keeps the process alive. */
   spawn(source: string, events: WorkerEvents): HostWorker;
 }
