@@ -8,7 +8,7 @@ import { extremum } from "./scalar.ts";
 /** A reduction of values of `kind`; "argmax" also holds positions. */
 export interface Reduction {
   readonly op: ReduceOp;
-  readonly kind: Exclude<Kind, "mask">;
+  readonly kind: Exclude<Kind, "mask" | "i64">;
 }
 
 /** The value, and for argmax its position. */

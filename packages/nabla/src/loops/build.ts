@@ -33,12 +33,13 @@ function sameType(name: string, a: Expr, b: Expr): void {
 
 /** `a` op `b`; comparisons give a mask. A plain number as `b` is a constant of `a`'s type. */
 export function binary(name: BinaryIr, a: Expr, b: Expr | number): Expr {
-  const right = typeof b === "number" ? constant(a.kind, b, name === "shl" || name === "shrS" || name === "shrU" ? 1 : a.lanes) : b;
+  const shift = name === "shl" || name === "shrS" || name === "shrU";
+  const right = typeof b !== "number" ? b : shift ? i32(b) : constant(a.kind, b, a.lanes);
   switch (name) {
     case "shl":
     case "shrS":
     case "shrU":
-      if (a.kind !== "i32" || right.kind !== "i32") throw new Error(`${name} of ${describe(a)} by ${describe(right)}: shifts take i32.`);
+      if ((a.kind !== "i32" && a.kind !== "i64") || right.kind !== "i32") throw new Error(`${name} of ${describe(a)} by ${describe(right)}: shifts take i32.`);
       break;
     case "eq":
     case "ne":
@@ -53,7 +54,7 @@ export function binary(name: BinaryIr, a: Expr, b: Expr | number): Expr {
     case "xor":
     case "remU":
       sameType(name, a, right);
-      if (a.kind !== "i32" && a.kind !== "mask") throw new Error(`${name} of ${describe(a)}: it takes i32 or mask.`);
+      if (a.kind === "f32" || a.kind === "f64") throw new Error(`${name} of ${describe(a)}: it takes integers or masks.`);
       break;
     default:
       sameType(name, a, right);
@@ -121,7 +122,7 @@ export function smaller(a: Expr, b: Expr | number): Expr {
 export function unary(name: UnaryIr, a: Expr, kind?: Kind): Expr {
   const result = name === "toInt" ? "i32" : name === "test" ? "mask" : (kind ?? a.kind);
   if ((name === "convert" || name === "bitcast") && kind === undefined) throw new Error(`${name} of ${describe(a)}: say the kind.`);
-  return { op: "unary", kind: result, lanes: a.lanes, name, a };
+  return { op: "unary", kind: result, lanes: name === "any" ? 1 : a.lanes, name, a };
 }
 
 export const neg = (a: Expr): Expr => unary("neg", a);
@@ -162,6 +163,15 @@ export function shuffle(a: Expr, b: Expr, order: readonly number[]): Expr {
   sameType("shuffle", a, b);
   if (order.length !== a.lanes) throw new Error(`shuffle of ${describe(a)}: ${order.length} lanes are picked.`);
   return { op: "shuffle", kind: a.kind, lanes: a.lanes, a, b, order };
+}
+
+/** The lower half of the lanes, or the upper. */
+export const half = (a: Expr, upper: boolean): Expr => ({ op: "half", kind: a.kind, lanes: a.lanes / 2, a, upper });
+
+/** The lanes of `a`, then those of `b`. */
+export function join(a: Expr, b: Expr): Expr {
+  sameType("join", a, b);
+  return { op: "join", kind: a.kind, lanes: 2 * a.lanes, a, b };
 }
 
 /** Lanes 0, 1, 2, … */
@@ -265,6 +275,20 @@ export class FunctionBuilder {
   }
 
   call(callee: IrFunction, ...args: readonly Expr[]): void {
+    this.callInto(undefined, callee, args);
+  }
+
+  /** The result of `callee`. */
+  resultOf(callee: IrFunction, ...args: readonly Expr[]): Expr {
+    const { result } = callee;
+    if (result === undefined) throw new Error(`${this.name}: ${callee.name} has no result.`);
+    const into = this.named(callee.name, result.kind, result.lanes);
+    this.locals.push(into);
+    this.callInto(into, callee, args);
+    return get(into);
+  }
+
+  private callInto(into: Local | undefined, callee: IrFunction, args: readonly Expr[]): void {
     if (args.length !== callee.parameters.length) {
       throw new Error(`${this.name}: ${callee.name} takes ${callee.parameters.length} arguments, not ${args.length}.`);
     }
@@ -272,7 +296,7 @@ export class FunctionBuilder {
       const { kind, name } = callee.parameters[index]!;
       if (argument.kind !== kind || argument.lanes !== 1) throw new Error(`${this.name}: ${callee.name} of ${name} = ${describe(argument)}.`);
     });
-    this.block.push({ op: "call", callee, arguments: args });
+    this.block.push({ op: "call", callee, arguments: args, into });
   }
 
   /** The statements that `write` appends, taken out of the current block. */
@@ -285,7 +309,7 @@ export class FunctionBuilder {
     return inner;
   }
 
-  finish(): IrFunction {
-    return { name: this.name, parameters: this.parameters, body: this.block };
+  finish(result?: Expr): IrFunction {
+    return { name: this.name, parameters: this.parameters, body: this.block, result };
   }
 }

@@ -2,8 +2,8 @@
 // Every operation rounds as its kind says; a fused multiply-add is rounded once (f32) or twice (f64).
 import type { Cell, Expr, IrFunction, Kind, Local, Statement } from "./ir.ts";
 
-/** A scalar is an array of one lane; a mask lane is 0 or 1. */
-type Value = readonly number[];
+/** A scalar is an array of one lane; a mask lane is 0 or 1; lanes of i64 are bigints. */
+type Value = readonly number[] | readonly bigint[];
 type Frame = Map<Local, Value>;
 
 const bits = new DataView(new ArrayBuffer(8));
@@ -18,9 +18,51 @@ function bitsToFloat(value: number): number {
   return bits.getFloat32(0);
 }
 
+function toWide(value: number): bigint {
+  bits.setFloat64(0, value);
+  return bits.getBigInt64(0);
+}
+
+function fromWide(value: bigint): number {
+  bits.setBigInt64(0, value);
+  return bits.getFloat64(0);
+}
+
+/** Lanes of anything but i64. */
+function numbers(value: Value): readonly number[] {
+  if (typeof value[0] === "bigint") throw new TypeError("interpret: i64 where it is not understood.");
+  return value as readonly number[];
+}
+
+function wides(value: Value): readonly bigint[] {
+  if (typeof value[0] === "number") throw new TypeError("interpret: i64 is needed.");
+  return value as readonly bigint[];
+}
+
 function round(kind: Kind, value: number): number {
   if (kind === "f32") return Math.fround(value);
   return kind === "f64" ? value : value | 0;
+}
+
+function wideArithmetic(name: string, a: bigint, b: bigint): bigint {
+  switch (name) {
+    case "add":
+      return BigInt.asIntN(64, a + b);
+    case "sub":
+      return BigInt.asIntN(64, a - b);
+    case "shl":
+      return BigInt.asIntN(64, a << b);
+    case "shrU":
+      return BigInt.asIntN(64, BigInt.asUintN(64, a) >> b);
+    case "and":
+      return a & b;
+    case "or":
+      return a | b;
+    case "xor":
+      return a ^ b;
+    default:
+      throw new TypeError(`interpret: no ${name} of i64.`);
+  }
 }
 
 function saturate(value: number): number {
@@ -103,13 +145,15 @@ export class Interpreter {
     this.memory = new DataView(memory);
   }
 
-  run(callee: IrFunction, args: readonly number[]): void {
+  /** The result, if `callee` has one. */
+  run(callee: IrFunction, args: readonly number[]): number | undefined {
     if (args.length !== callee.parameters.length) {
       throw new TypeError(`interpret: ${callee.name} takes ${callee.parameters.length} arguments, got ${args.length}.`);
     }
     const frame: Frame = new Map();
     callee.parameters.forEach((parameter, index) => frame.set(parameter, [round(parameter.kind, args[index]!)]));
     this.#block(callee.body, frame);
+    return callee.result === undefined ? undefined : this.#scalar(callee.result, frame);
   }
 
   #block(body: readonly Statement[], frame: Frame): void {
@@ -128,7 +172,7 @@ export class Interpreter {
         return;
       }
       case "store": {
-        const value = this.#value(statement.value, frame);
+        const value = this.#numbers(statement.value, frame);
         const address = this.#scalar(statement.address, frame);
         value.forEach((lane, index) => this.#store(statement.cell, address, statement.offset + index * cellBytes[statement.cell], lane));
         return;
@@ -141,23 +185,26 @@ export class Interpreter {
           const count = frame.get(statement.counter)![0]!;
           if (count >= end) return;
           this.#block(statement.body, frame);
-          frame.set(statement.counter, [(frame.get(statement.counter)![0]! + statement.step) | 0]);
+          frame.set(statement.counter, [(numbers(frame.get(statement.counter)!)[0]! + statement.step) | 0]);
         }
       }
       case "if":
         this.#block(this.#scalar(statement.condition, frame) === 0 ? statement.otherwise : statement.then, frame);
         return;
-      case "call":
-        this.run(
-          statement.callee,
-          statement.arguments.map((argument) => this.#scalar(argument, frame)),
-        );
+      case "call": {
+        const result = this.run(statement.callee, statement.arguments.map((argument) => this.#scalar(argument, frame)));
+        if (statement.into !== undefined) frame.set(statement.into, [result!]);
         return;
+      }
     }
   }
 
+  #numbers(expr: Expr, frame: Frame): readonly number[] {
+    return numbers(this.#value(expr, frame));
+  }
+
   #scalar(expr: Expr, frame: Frame): number {
-    const value = this.#value(expr, frame);
+    const value = this.#numbers(expr, frame);
     if (value.length !== 1) throw new TypeError(`interpret: a scalar is needed, got ${value.length} lanes of ${expr.op}.`);
     return value[0]!;
   }
@@ -171,6 +218,7 @@ export class Interpreter {
   #evaluate(expr: Expr, frame: Frame): Value {
     switch (expr.op) {
       case "const":
+        if (expr.kind === "i64") return new Array<bigint>(expr.lanes).fill(BigInt(expr.value));
         return new Array<number>(expr.lanes).fill(expr.kind === "mask" ? Number(expr.value !== 0) : round(expr.kind, expr.value));
       case "get": {
         const value = frame.get(expr.local);
@@ -179,29 +227,38 @@ export class Interpreter {
       }
       case "unary": {
         const from = expr.a.kind;
-        return this.#value(expr.a, frame).map((a) => unary(expr.name, from, expr.kind, a));
+        if (expr.name === "any") return [Number(this.#numbers(expr.a, frame).some((lane) => lane !== 0))];
+        if (from === "i64") return wides(this.#value(expr.a, frame)).map((a) => (expr.name === "bitcast" ? fromWide(a) : Number(BigInt.asIntN(32, a))));
+        if (expr.kind === "i64") return this.#numbers(expr.a, frame).map(toWide);
+        return this.#numbers(expr.a, frame).map((a) => unary(expr.name, from, expr.kind, a));
       }
       case "binary":
         return this.#binary(expr, frame);
       case "madd":
       case "nmadd": {
-        const [a, b, c] = [this.#value(expr.a, frame), this.#value(expr.b, frame), this.#value(expr.c, frame)];
+        const [a, b, c] = [this.#numbers(expr.a, frame), this.#numbers(expr.b, frame), this.#numbers(expr.c, frame)];
         const sign = expr.op === "madd" ? 1 : -1;
         return a.map((lane, index) => round(expr.kind, c[index]! + sign * lane * b[index]!));
       }
       case "select": {
-        const [mask, a, b] = [this.#value(expr.mask, frame), this.#value(expr.a, frame), this.#value(expr.b, frame)];
+        const [mask, a, b] = [this.#numbers(expr.mask, frame), this.#numbers(expr.a, frame), this.#numbers(expr.b, frame)];
         if (expr.mask.kind !== "mask") throw new TypeError("interpret: select needs a mask.");
         return mask.map((lane, index) => (lane === 0 ? b[index]! : a[index]!));
       }
       case "splat":
         return new Array<number>(expr.lanes).fill(this.#scalar(expr.a, frame));
       case "extract":
-        return [this.#value(expr.a, frame)[expr.lane]!];
+        return [this.#numbers(expr.a, frame)[expr.lane]!];
       case "shuffle": {
-        const pair = [...this.#value(expr.a, frame), ...this.#value(expr.b, frame)];
+        const pair = [...this.#numbers(expr.a, frame), ...this.#numbers(expr.b, frame)];
         return expr.order.map((lane) => pair[lane]!);
       }
+      case "half": {
+        const whole = this.#numbers(expr.a, frame);
+        return expr.upper ? whole.slice(expr.lanes) : whole.slice(0, expr.lanes);
+      }
+      case "join":
+        return [...this.#numbers(expr.a, frame), ...this.#numbers(expr.b, frame)];
       case "laneIndex":
         return Array.from({ length: expr.lanes }, (_, lane) => lane);
       case "load": {
@@ -215,10 +272,17 @@ export class Interpreter {
   }
 
   #binary(expr: Extract<Expr, { op: "binary" }>, frame: Frame): Value {
-    const a = this.#value(expr.a, frame);
-    const b = this.#value(expr.b, frame);
     const { name, kind } = expr;
     const shift = name === "shl" || name === "shrS" || name === "shrU";
+    if (expr.a.kind === "i64") {
+      const wide = wides(this.#value(expr.a, frame));
+      const other = shift ? [BigInt(this.#scalar(expr.b, frame))] : wides(this.#value(expr.b, frame));
+      const at = (index: number): bigint => other[other.length === 1 ? 0 : index]!;
+      if (name === "eq" || name === "ne") return wide.map((lane, index) => Number((lane === at(index)) === (name === "eq")));
+      return wide.map((lane, index) => wideArithmetic(name, lane, at(index)));
+    }
+    const a = this.#numbers(expr.a, frame);
+    const b = this.#numbers(expr.b, frame);
     if (a.length !== b.length && !shift) throw new TypeError(`interpret: ${name} of ${a.length} and ${b.length} lanes.`);
     const right = (index: number): number => b[b.length === 1 ? 0 : index]!;
     switch (name) {
@@ -298,6 +362,8 @@ function unary(name: Extract<Expr, { op: "unary" }>["name"], from: Kind, kind: K
       return round(kind, a);
     case "bitcast":
       return fromBits(kind, asBits(from, a));
+    case "any":
+      throw new TypeError("interpret: any is of a vector.");
     case "test":
       return Number(a !== 0);
   }

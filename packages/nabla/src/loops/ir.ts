@@ -1,8 +1,8 @@
 // The loop IR: typed expressions over locals and memory, counted loops, functions.
 // It carries a lane count and knows no instruction set; a device prints it (devices/wasm/print.ts).
 
-/** What a register lane holds. A mask is all ones or all zeros a lane; a scalar mask is 0 or 1. */
-export type Kind = "f32" | "f64" | "i32" | "mask";
+/** What a register lane holds. A mask is all ones or all zeros a lane; a scalar mask is 0 or 1. i64 holds bits of f64. */
+export type Kind = "f32" | "f64" | "i32" | "i64" | "mask";
 
 /** What a memory cell holds; u8 widens to i32 on load and keeps its low byte on store. */
 export type Cell = "f32" | "f64" | "i32" | "u8";
@@ -18,14 +18,16 @@ export interface Local {
 
 export type UnaryIr =
   | "neg" | "abs" | "sqrt" | "floor" | "not"
-  /** f32→i32 truncating, saturating, NaN to 0. */
+  /** f32 or f64→i32 truncating, saturating, NaN to 0. */
   | "toInt"
-  /** i32→f32 or f64, mask→0 or 1 of `kind`, f32↔f64 (scalars only). */
+  /** i32→f32 or f64, mask→0 or 1 of `kind`, f32↔f64; i64→i32 keeps the low half (scalars only). */
   | "convert"
-  /** f32 bits ↔ i32 bits. */
+  /** f32 bits ↔ i32 bits, f64 bits ↔ i64 bits. */
   | "bitcast"
   /** i32 ≠ 0 as a mask. */
-  | "test";
+  | "test"
+  /** Whether any lane of a mask is set, as a scalar mask. */
+  | "any";
 
 export type BinaryIr =
   | "add" | "sub" | "mul" | "div"
@@ -50,6 +52,9 @@ export type Expr =
   | { readonly op: "extract"; readonly kind: Kind; readonly lanes: 1; readonly a: Expr; readonly lane: number }
   /** Lane i is lane order[i] of a followed by b; transposes are made of these. */
   | { readonly op: "shuffle"; readonly kind: Kind; readonly lanes: number; readonly a: Expr; readonly b: Expr; readonly order: readonly number[] }
+  /** The lower or upper half of the lanes, and two halves as one: f64 has half as many lanes in a register as f32. */
+  | { readonly op: "half"; readonly kind: Kind; readonly lanes: number; readonly a: Expr; readonly upper: boolean }
+  | { readonly op: "join"; readonly kind: Kind; readonly lanes: number; readonly a: Expr; readonly b: Expr }
   /** Lanes 0, 1, 2, … of kind i32. */
   | { readonly op: "laneIndex"; readonly kind: "i32"; readonly lanes: number }
   /** Contiguous lanes from byte address + offset. */
@@ -66,13 +71,15 @@ export type Statement =
     readonly body: readonly Statement[]; readonly locals: readonly Local[];
   }
   | { readonly op: "if"; readonly condition: Expr; readonly then: readonly Statement[]; readonly otherwise: readonly Statement[] }
-  | { readonly op: "call"; readonly callee: IrFunction; readonly arguments: readonly Expr[] };
+  /** `into` takes the callee's result. */
+  | { readonly op: "call"; readonly callee: IrFunction; readonly arguments: readonly Expr[]; readonly into: Local | undefined };
 
-/** A procedure on scalars (i32 addresses and counts, f32/f64 values); results go through memory. */
+/** A function of scalars (i32 addresses and counts, f32/f64 values) with one scalar result or none. */
 export interface IrFunction {
   readonly name: string;
   readonly parameters: readonly Local[];
   readonly body: readonly Statement[];
+  readonly result: Expr | undefined;
 }
 
 /** What a device offers the generators. */

@@ -5,29 +5,28 @@ import { add, binary, cellBytes, divideBy, type FunctionBuilder, FunctionBuilder
 import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Expr, LoweredKernel, Target } from "./ir.ts";
 import type { Access, Instruction, MapKernel, Store } from "../kernels/kernel.ts";
-import { cellOf, costOf, needsScalars } from "./scalar.ts";
+import { cellOf, costOf, lanesOf } from "./scalar.ts";
 import { bytesPerElement } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";
 
-/** Lanes for a body: one where vectors cannot hold it, or where it only moves scattered elements. */
+/** Lanes for a body: one where it only moves scattered elements. */
 export function bodyLanes(body: readonly Instruction[], stores: readonly Store[], vectorAxis: number, target: Target): number {
-  const scalarStore = stores.some(({ access }) => access.dtype === "float64");
-  if (scalarStore || needsScalars(body)) return 1;
+  const lanes = lanesOf(body, stores, target.lanes);
   const contiguous = ({ strides }: Access): boolean => (strides[vectorAxis] ?? 0) <= 1;
   const moves = body.every(({ op }) => op === "load" || op === "index" || op === "constant");
   const allContiguous =
     stores.every(({ access }) => contiguous(access)) &&
     body.every((instruction) => instruction.op !== "load" || (contiguous(instruction.access) && instruction.access.indirect === undefined));
-  return moves && !allContiguous && body.some(({ op }) => op === "load") ? scatteredLanes(body, vectorAxis, target) : target.lanes;
+  return moves && !allContiguous && body.some(({ op }) => op === "load") ? scatteredLanes(body, vectorAxis, lanes) : lanes;
 }
 
 /** Plain moves of rows found through an index still go by vectors. */
-function scatteredLanes(body: readonly Instruction[], vectorAxis: number, target: Target): number {
+function scatteredLanes(body: readonly Instruction[], vectorAxis: number, lanes: number): number {
   const rowsContiguous = body.every(
     (instruction) => instruction.op !== "load" || instruction.access.indirect === undefined || instruction.access.strides[vectorAxis] === 1,
   );
   const strided = body.some((instruction) => instruction.op === "load" && (instruction.access.strides[vectorAxis] ?? 0) > 1);
-  return rowsContiguous && !strided ? target.lanes : 1;
+  return rowsContiguous && !strided ? lanes : 1;
 }
 
 /** Vectors unrolled: eight pay for the loop around them; long bodies have parallelism of their own. */
@@ -173,7 +172,7 @@ export function epilogueEmitter(
   target: Target,
 ): EpilogueEmitter {
   const vectorAxis = rank + 1;
-  const lanes = type === "float64" ? 1 : bodyLanes(epilogue, stores, vectorAxis, target);
+  const lanes = bodyLanes(epilogue, stores, vectorAxis, target);
   const cell = cellOf[type];
   let product: Expr = i32(0);
   const emitter = new BodyEmitter(f, args, {

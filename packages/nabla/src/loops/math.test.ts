@@ -62,8 +62,10 @@ describe("float32", () => {
     ["tanh", Math.tanh, range(-10, 10, 40_001), 4],
     ["tanh", Math.tanh, logarithmic(1e-38, 1, 4001), 4],
     ["sigmoid", sigmoid, range(-80, 90, 40_001), 4],
-    ["sin", Math.sin, range(-1e5, 1e5, 20_001), 1],
-    ["cos", Math.cos, range(-7, 7, 20_001), 1],
+    ["sin", Math.sin, range(-13_000, 13_000, 40_001), 3],
+    ["cos", Math.cos, range(-7, 7, 20_001), 2],
+    ["sin", Math.sin, logarithmic(1e-44, 3e38, 40_001).flatMap((x) => [x, -x]), 2],
+    ["cos", Math.cos, logarithmic(1e-44, 3e38, 40_001).flatMap((x) => [x, -x]), 2],
   ];
   test.each(cases)("%s is within a few units in the last place", (op, exact, inputs, units) => {
     const results = unary(op, "float32", inputs);
@@ -81,8 +83,21 @@ describe("float32", () => {
     expect(unary("log", "float32", [...specials, -1, 1])).toEqual([-Infinity, Infinity, NaN, NaN, expect.closeTo(-103.28, 2), NaN, NaN, 0]);
     expect(unary("tanh", "float32", [-0, ...specials])).toEqual([-0, 0, 1, -1, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
     expect(unary("sigmoid", "float32", specials)).toEqual([0.5, 1, 0, NaN, 0.5, 0.5]);
-    expect(unary("sin", "float32", specials)).toEqual([0, NaN, NaN, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
+    expect(unary("sin", "float32", [-0, ...specials])).toEqual([-0, 0, NaN, NaN, NaN, Math.fround(1e-45), Math.fround(-1e-45)]);
     expect(unary("relu", "float32", [-1, 2, NaN, Infinity, -Infinity])).toEqual([0, 2, NaN, Infinity, 0]);
+  });
+
+  test("powers are within one unit in the last place", () => {
+    const bases = logarithmic(1e-44, 3e38, 301);
+    const exponents = [...range(-40, 40, 81), ...range(-1.3, 1.3, 53), 0.1, 1 / 3, 1e-3, 127.5, -300];
+    const pairs = bases.flatMap((x) => exponents.map((y) => [x, Math.fround(y)] as const));
+    const near = range(0.99, 1.01, 201).flatMap((x) => [-5000, 777.7, 8000].map((y) => [x, Math.fround(y)] as const));
+    const all = [...pairs, ...near];
+    const results = power("float32", all);
+    all.forEach(([x, y], index) => {
+      const exact = x ** y;
+      if (results[index] !== Math.fround(exact)) expect(Math.abs(results[index]! - exact) / ulp32(exact), `${x}^${y}`).toBeLessThanOrEqual(1);
+    });
   });
 
   test("powers", () => {
@@ -116,7 +131,8 @@ describe("float64", () => {
   });
 
   test.each([["sin", Math.sin], ["cos", Math.cos]] as [UnaryOp, (x: number) => number][])("%s to 1e-15 absolute", (op, exact) => {
-    const inputs = wide.map((x) => x * 10);
+    const large = Array.from({ length: 4001 }, (_, index) => Math.exp(index * 0.177) * (index % 2 === 0 ? 1 : -1));
+    const inputs = [...wide.map((x) => x * 10), ...large, 6381956970095103 * 2 ** 797];
     unary(op, "float64", inputs).forEach((value, index) => expect(Math.abs(value - exact(inputs[index]!))).toBeLessThan(1e-15));
   });
 
@@ -124,6 +140,31 @@ describe("float64", () => {
     expect(unary("exp", "float64", [0, Infinity, -Infinity, NaN, 710, -745])).toEqual([1, Infinity, 0, NaN, Infinity, 5e-324]);
     expect(unary("log", "float64", [0, Infinity, -1, NaN, 1, 5e-324])).toEqual([-Infinity, Infinity, NaN, NaN, 0, expect.closeTo(-744.4400719213812, 10)]);
     expect(unary("tanh", "float64", [0, Infinity, -Infinity, NaN, 1e-300])).toEqual([0, 1, -1, NaN, 1e-300]);
+  });
+});
+
+const special = [0, -0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 2.5, Infinity, -Infinity, NaN, 1e30, -1e30, 1e-40];
+
+test.each(["float32", "float64"] as const)("powers of special values in %s are IEEE 754's", (dtype) => {
+  const pairs = special.flatMap((x) => special.map((y) => [x, y] as const));
+  const rounded = (x: number): number => (dtype === "float32" ? Math.fround(x) : x);
+  power(dtype, pairs).forEach((value, index) => {
+    const [x, y] = pairs[index]!;
+    const wanted = x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : rounded(rounded(x) ** rounded(y));
+    if (Math.abs(value - wanted) > 2 ** -52 * Math.abs(wanted) || !Number.isFinite(wanted) || wanted === 0) expect(value, `${x}^${y}`).toBe(wanted);
+  });
+});
+
+test("float64 powers keep their digits where |y·log x| is large", () => {
+  const pairs = Array.from({ length: 4000 }, (_, index) => {
+    const x = Math.exp(((index * 37) % 1399) - 700 + 0.123);
+    return [x, (((index * 61) % 1400) - 700) / Math.log(x)] as const;
+  });
+  const near = Array.from({ length: 1000 }, (_, index) => [1 + (index - 500) * 1e-7 + 1e-9, (index % 7) * 1e6 + 0.3] as const);
+  const all = [...pairs, ...near];
+  power("float64", all).forEach((value, index) => {
+    const [x, y] = all[index]!;
+    expect(Math.abs(value / x ** y - 1), `${x}^${y}`).toBeLessThan(5e-16);
   });
 });
 

@@ -5,7 +5,7 @@ import type { Expr } from "./ir.ts";
 import type { Access, GemmKernel, Instruction, MatrixOperand } from "../kernels/kernel.ts";
 import type { StripLayout } from "./pack.ts";
 import type { Precision } from "./microkernel.ts";
-import { needsScalars } from "./scalar.ts";
+import { lanesOf } from "./scalar.ts";
 
 /** How an operand, or a block of it, lies in memory; strides in bytes. */
 export interface Matrix {
@@ -66,7 +66,7 @@ export class OperandEmitter {
     const vector = contiguousAxis(body, rank);
     this.kContiguous = vector === kAxis;
     this.last = body.length - 1;
-    this.vectorLanes = precision.cell === "f64" || needsScalars(body) ? 1 : precision.lanes;
+    this.vectorLanes = precision.cell === "f64" ? precision.lanes : lanesOf(body, [], precision.lanes);
     const depths = [...Array.from({ length: rank }, () => 1), vector === 1 ? 2 : 3, vector === 1 ? 3 : 2];
     this.emitter = new BodyEmitter(f, args, { body, stores: [], depths, vectorAxis: rank + vector, lanes: this.vectorLanes });
     this.vectorAxis = rank + vector;

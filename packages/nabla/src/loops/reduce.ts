@@ -7,7 +7,7 @@ import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } fr
 import type { Cell, Expr, LoweredKernel, Target } from "./ir.ts";
 import type { Instruction, ReduceKernel, Store } from "../kernels/kernel.ts";
 import { bodyCost, coordinatesOf } from "./map.ts";
-import { convert, costOf, kindOf, needsScalars } from "./scalar.ts";
+import { convert, costOf, kindOf, lanesOf } from "./scalar.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 
 /** Additions in one chain before it is added to a total. */
@@ -40,7 +40,6 @@ function planReduction(kernel: ReduceKernel, target: Target): Plan {
   if (!ordered) reducedOrder.sort((a, b) => firstLoad[b]! - firstLoad[a]! || a - b);
   const kept = mergeAxes(extents, storeOrder(rank, kernel.stores), [...bodyStrides, ...stridesOf(kernel.epilogue, kernel.stores)]);
   const folded = mergeAxes(extents, reducedOrder, bodyStrides);
-  const scalar = needsScalars(body) || needsScalars(kernel.epilogue) || kernel.stores.some(({ access }) => access.dtype === "float64");
   return {
     kept: kept.extents,
     reduced: folded.extents,
@@ -51,7 +50,7 @@ function planReduction(kernel: ReduceKernel, target: Target): Plan {
       const kind = kindOf[kernel.body[result.value]!.type];
       return { op: result.op, kind: kind === "mask" ? "i32" : kind, value: result.value, position: body.length - 1, result };
     }),
-    lanes: scalar ? 1 : target.lanes,
+    lanes: lanesOf([...body, ...kernel.epilogue], kernel.stores, target.lanes),
   };
 }
 

@@ -2,12 +2,14 @@
 // Loads, indices and accumulators are the emitter's (body.ts): they depend on where the lanes lie.
 import { add, binary, constant, div, fastMax, fastMin, type FunctionBuilder, mul, neg, select, sub, unary } from "./build.ts";
 import type { Cell, Expr, Kind } from "./ir.ts";
-import type { Instruction, RegisterType } from "../kernels/kernel.ts";
-import { cos, exp, expm1, log, log1p, pow, sigmoid, sin, softplus, tanh, threefry } from "./math.ts";
+import type { Instruction, RegisterType, Store } from "../kernels/kernel.ts";
+import { cos, exp, expm1, log, log1p, pow, sigmoid, sin, softplus, tanh } from "./math.ts";
+import { inDoubles } from "./lanes.ts";
+import { threefry } from "./threefry.ts";
 import type { DType } from "../ops/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../ops/elementwise.ts";
 
-export const kindOf: Readonly<Record<RegisterType, Kind>> = { float32: "f32", float64: "f64", int32: "i32", bool: "mask" };
+export const kindOf: Readonly<Record<RegisterType, Exclude<Kind, "i64">>> = { float32: "f32", float64: "f64", int32: "i32", bool: "mask" };
 
 export const cellOf: Readonly<Record<DType, Cell>> = { float32: "f32", float64: "f64", int32: "i32", uint8: "u8", bool: "u8" };
 
@@ -34,14 +36,12 @@ export function operandsOf(instruction: Instruction): readonly number[] {
   }
 }
 
-/** True where vectors cannot hold the body: float64, and int32 division, are scalar. */
-export function needsScalars(body: readonly Instruction[]): boolean {
-  return body.some(
-    (instruction) =>
-      instruction.type === "float64" ||
-      (instruction.op === "div" && instruction.type === "int32") ||
-      (instruction.op === "load" && instruction.access.dtype === "float64"),
-  );
+/** Lanes of a body on vectors of `lanes` 32-bit lanes: half as many where float64 comes up. */
+export function lanesOf(body: readonly Instruction[], stores: readonly Store[], lanes: number): number {
+  const wide =
+    stores.some(({ access }) => access.dtype === "float64") ||
+    body.some((instruction) => instruction.type === "float64" || (instruction.op === "load" && instruction.access.dtype === "float64"));
+  return wide ? lanes / 2 : lanes;
 }
 
 /** Nanoseconds of an instruction on one vector, roughly. */
@@ -59,9 +59,9 @@ export function costOf(instruction: Instruction): number {
       return 5;
     case "sin":
     case "cos":
-      return 40;
+      return 8;
     case "pow":
-      return 120;
+      return 40;
     case "div":
     case "sqrt":
       return 1.5;
@@ -194,10 +194,8 @@ export function extremum(f: FunctionBuilder, better: "gt" | "lt", a: Expr, b: Ex
   return f.let("m", select(binary("eq", b, b), chosen, b));
 }
 
+/** Truncated, and 0 by zero: float64 holds int32 and truncates their quotients right; only −2³¹/−1 leaves the range. */
 function divideIntegers(f: FunctionBuilder, a: Expr, b: Expr): Expr {
-  const zero = f.let("zero", binary("eq", b, 0));
-  const minus = f.let("minus", binary("eq", b, -1));
-  const safe = select(binary("or", zero, minus), like(b, 1), b);
-  const quotient = f.let("quotient", div(a, f.let("safe", safe)));
-  return select(zero, like(a, 0), select(minus, neg(a), quotient));
+  const quotient = inDoubles(f, [a, b], ([x, y]) => div(x!, y!), (result) => unary("toInt", result));
+  return select(binary("eq", b, 0), like(a, 0), select(binary("eq", b, -1), neg(a), quotient));
 }

@@ -279,11 +279,10 @@ export const sin: Unary<"sin"> = unary("sin", {
   shape: like(requireFloating),
   element: Math.sin,
   cost: 16,
-  roundingError: 4,
+  roundingError: 6,
   // Near their zeros, which no multiple of the rounded π hits.
-  absoluteError: 2,
   derivatives: [(c, v) => mul(v, cos(inputOf(c)))],
-  samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, Infinity, NaN]),
+  samples: () => unarySamples(-7, 7, [0, -0, 100, -1000, 1e5, -1e9, 1e15, -1e22, 1e30, Infinity, NaN]),
   errors: floatingOnly,
 });
 
@@ -291,11 +290,10 @@ export const cos: Unary<"cos"> = unary("cos", {
   shape: like(requireFloating),
   element: Math.cos,
   cost: 16,
-  roundingError: 4,
+  roundingError: 6,
   // Near their zeros, which no multiple of the rounded π hits.
-  absoluteError: 2,
   derivatives: [(c, v) => neg(mul(v, sin(inputOf(c))))],
-  samples: () => unarySamples(-7, 7, [0, 100, -1000, Infinity, NaN]),
+  samples: () => unarySamples(-7, 7, [0, 100, -1000, 1e5, -1e9, 1e15, -1e22, 1e30, Infinity, NaN]),
   errors: floatingOnly,
 });
 
@@ -408,8 +406,7 @@ export const pow: Binary<"pow"> = binary("pow", {
   shape: like(requireFloating),
   element: power,
   cost: 24,
-  // |log a|·|b| multiplies the error of the logarithm.
-  roundingError: 64,
+  roundingError: 2,
   derivatives: [powByBase, powByExponent],
   samples: () => [
     ...binarySamples(0.2, 3, -2, 3),

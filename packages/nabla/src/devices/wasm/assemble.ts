@@ -9,11 +9,14 @@ const valueTypeByte: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7
 const plain = {
   unreachable: 0x00, else: 0x05, end: 0x0b, return: 0x0f, drop: 0x1a, select: 0x1b,
   "i32.eqz": 0x45, "i32.eq": 0x46, "i32.ne": 0x47, "i32.lt_s": 0x48, "i32.lt_u": 0x49, "i32.gt_s": 0x4a, "i32.gt_u": 0x4b,
+  "i64.eq": 0x51, "i64.ne": 0x52,
   "i32.le_s": 0x4c, "i32.le_u": 0x4d, "i32.ge_s": 0x4e, "i32.ge_u": 0x4f,
   "f32.eq": 0x5b, "f32.ne": 0x5c, "f32.lt": 0x5d, "f32.gt": 0x5e, "f32.le": 0x5f, "f32.ge": 0x60,
   "f64.eq": 0x61, "f64.ne": 0x62, "f64.lt": 0x63, "f64.gt": 0x64, "f64.le": 0x65, "f64.ge": 0x66,
   "i32.add": 0x6a, "i32.sub": 0x6b, "i32.mul": 0x6c, "i32.div_s": 0x6d, "i32.div_u": 0x6e, "i32.rem_s": 0x6f, "i32.rem_u": 0x70,
   "i32.and": 0x71, "i32.or": 0x72, "i32.xor": 0x73, "i32.shl": 0x74, "i32.shr_s": 0x75, "i32.shr_u": 0x76,
+  "i64.add": 0x7c, "i64.sub": 0x7d, "i64.and": 0x83, "i64.or": 0x84, "i64.xor": 0x85, "i64.shl": 0x86, "i64.shr_u": 0x88,
+  "i32.wrap_i64": 0xa7, "i64.extend_i32_u": 0xad, "i64.reinterpret_f64": 0xbd, "f64.reinterpret_i64": 0xbf,
   "f32.abs": 0x8b, "f32.neg": 0x8c, "f32.floor": 0x8e, "f32.sqrt": 0x91, "f32.add": 0x92, "f32.sub": 0x93, "f32.mul": 0x94,
   "f32.div": 0x95, "f32.min": 0x96, "f32.max": 0x97,
   "f64.abs": 0x99, "f64.neg": 0x9a, "f64.floor": 0x9c, "f64.sqrt": 0x9f, "f64.add": 0xa0, "f64.sub": 0xa1, "f64.mul": 0xa2,
@@ -29,6 +32,10 @@ const plain = {
   "f32x4.ge": 0xfd0046,
   "f64x2.eq": 0xfd0047, "f64x2.ne": 0xfd0048, "f64x2.lt": 0xfd0049, "f64x2.gt": 0xfd004a, "f64x2.le": 0xfd004b,
   "f64x2.ge": 0xfd004c,
+  "v128.any_true": 0xfd0053, "f32x4.demote_f64x2_zero": 0xfd005e, "f64x2.promote_low_f32x4": 0xfd005f,
+  "i64x2.extend_low_i32x4_s": 0xfd00c7, "i64x2.extend_high_i32x4_s": 0xfd00c8, "i64x2.shl": 0xfd00cb, "i64x2.shr_u": 0xfd00cd,
+  "i64x2.add": 0xfd00ce, "i64x2.sub": 0xfd00d1, "i64x2.eq": 0xfd00d6, "i64x2.ne": 0xfd00d7,
+  "i32x4.trunc_sat_f64x2_s_zero": 0xfd00fc, "f64x2.convert_low_i32x4_s": 0xfd00fe,
   "v128.not": 0xfd004d, "v128.and": 0xfd004e, "v128.andnot": 0xfd004f, "v128.or": 0xfd0050, "v128.xor": 0xfd0051,
   "v128.bitselect": 0xfd0052,
   "f32x4.floor": 0xfd0068, "f64x2.floor": 0xfd0075,
@@ -48,17 +55,17 @@ const plain = {
 
 /** Instructions that take an address (and an offset immediate). Atomics trap unless naturally aligned. */
 const memoryOps = {
-  "i32.load": 0x28, "f32.load": 0x2a, "f64.load": 0x2b, "i32.load8_u": 0x2d, "i32.store": 0x36, "f32.store": 0x38, "f64.store": 0x39,
+  "i32.load": 0x28, "f32.load": 0x2a, "f64.load": 0x2b, "i32.load8_u": 0x2d, "i32.load16_u": 0x2f, "i32.store": 0x36, "f32.store": 0x38, "f64.store": 0x39,
   "i32.store8": 0x3a,
   "v128.load": 0xfd0000, "v128.load32_splat": 0xfd0009, "v128.load64_splat": 0xfd000a, "v128.store": 0xfd000b,
-  "v128.load32_zero": 0xfd005c,
+  "v128.load32_zero": 0xfd005c, "v128.load64_zero": 0xfd005d,
   "memory.atomic.notify": 0xfe0000, "memory.atomic.wait32": 0xfe0001, "i32.atomic.load": 0xfe0010,
   "i32.atomic.store": 0xfe0017, "i32.atomic.rmw.add": 0xfe001e, "i32.atomic.rmw.sub": 0xfe0025,
   "i32.atomic.rmw.xchg": 0xfe0041, "i32.atomic.rmw.cmpxchg": 0xfe0048,
 } as const;
 
 /** Stores of one lane of a vector. */
-const laneStores = { "v128.store32_lane": 0xfd005a, "v128.store64_lane": 0xfd005b } as const;
+const laneStores = { "v128.store16_lane": 0xfd0059, "v128.store32_lane": 0xfd005a, "v128.store64_lane": 0xfd005b } as const;
 
 const laneExtracts = { "i32x4.extract_lane": 0xfd001b, "f32x4.extract_lane": 0xfd001f, "f64x2.extract_lane": 0xfd0021 } as const;
 
@@ -153,6 +160,17 @@ export class Code {
 
   i32Const(value: number): this {
     return this.byte(0x41).signed(value);
+  }
+
+  i64Const(value: bigint): this {
+    this.byte(0x42);
+    let rest = value;
+    for (;;) {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) return this.byte(low);
+      this.byte(low | 0x80);
+    }
   }
 
   f32Const(value: number): this {
