@@ -2,6 +2,7 @@
 // Variables are state, modules nest, everything else (numbers, tensors, functions) is configuration.
 import { describe, NablaError, ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { inForward, noteMode } from "../tensor/trace.ts";
 import { Variable } from "../tensor/variable.ts";
 
 /** A module from one tensor to one tensor: what {@link sequential} chains and `train.fit` trains. */
@@ -20,16 +21,28 @@ export interface Layer extends Module {
  * new Scale().parameters(); // { factor: … }
  */
 export abstract class Module {
+  #training = true;
+
   /** The mode: dropout and batch normalisation differ between training (true, the default) and evaluation. */
-  training = true;
+  get training(): boolean {
+    noteMode(this, "get");
+    return this.#training;
+  }
+
+  set training(value: boolean) {
+    noteMode(this, "set");
+    this.#training = value;
+  }
 
   constructor() {
+    // Made in a trace, it is in the mode that the trace puts it in.
+    noteMode(this, "set");
     // Each instance's forward names itself in the errors that pass through it.
     const { forward } = this;
     const located = (...inputs: never[]): unknown => {
       try {
         if (inputs.length > 0 && inputs[0] === undefined) throw new ValueError("The input is undefined.", "Pass a tensor: does the batch have a field of this name?");
-        return forward.apply(this, inputs);
+        return inForward(this, () => forward.apply(this, inputs));
       } catch (error) {
         if (error instanceof NablaError) prependPath(error, this);
         throw error;

@@ -125,6 +125,8 @@ export class GraphNode<P extends OpName = OpName> implements Aval {
   storageVersion = 0;
   /** A derivative may still be taken through this node: evaluation keeps its inputs. */
   tracked = false;
+  /** The value of a variable: whatever program computes it first gives it a storage. */
+  kept = false;
   readonly segment: Segment | undefined = segment;
   /** The walk that met this node last, and its place there (tensor/structure.ts). */
   walk = 0;

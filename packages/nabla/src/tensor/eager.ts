@@ -13,22 +13,23 @@ import { equalWords, keep, type Structure, structureOf } from "./structure.ts";
 const CACHE_LIMIT = 512;
 const caches = new WeakMap<Device, ProgramCache<number, EagerProgram>>();
 
-/** Computes `outputs`, of which none has a value yet, in one program. */
-export function runEagerly(outputs: readonly GraphNode[]): DeviceStorage[] {
-  const structure = structureOf(outputs);
+/** Computes `wanted`, of which none has a value yet, and the values of variables on the way, in one program. */
+export function runEagerly(wanted: readonly GraphNode[]): { readonly outputs: readonly GraphNode[]; readonly storages: readonly DeviceStorage[] } {
+  const structure = structureOf(wanted);
+  const { outputs } = structure;
   const storages = structure.leaves.map(storageOf);
   const device = storages[0]?.device ?? defaultDevice();
-  return programOf(device, structure, outputs).run(structure, storages, outputs);
+  return { outputs, storages: programOf(device, structure).run(structure, storages) };
 }
 
-function programOf(device: Device, structure: Structure, outputs: readonly GraphNode[]): EagerProgram {
+function programOf(device: Device, structure: Structure): EagerProgram {
   let cache = caches.get(device);
   if (cache === undefined) caches.set(device, (cache = new ProgramCache(CACHE_LIMIT, (victim) => victim.dispose())));
   // Another structure of the same hash moves on to the next number.
   for (let key = structure.hash; ; key++) {
     const known = cache.get(key);
     if (known === undefined) {
-      const program = new EagerProgram(device, structure, outputs);
+      const program = new EagerProgram(device, structure);
       cache.set(key, program);
       return program;
     }
@@ -44,20 +45,20 @@ class EagerProgram {
   #values: readonly (number | undefined)[];
   #executable: Executable;
 
-  constructor(device: Device, structure: Structure, outputs: readonly GraphNode[]) {
+  constructor(device: Device, structure: Structure) {
     this.words = keep(structure);
     this.#device = device;
-    this.#outputBytes = outputs.map(bytesOf);
+    this.#outputBytes = structure.outputs.map(bytesOf);
     this.#values = structure.constants.map(({ params }) => params.value);
-    this.#executable = this.#compile(structure, outputs, this.#values);
+    this.#executable = this.#compile(structure, this.#values);
   }
 
-  run(structure: Structure, storages: readonly DeviceStorage[], outputs: readonly GraphNode[]): DeviceStorage[] {
+  run(structure: Structure, storages: readonly DeviceStorage[]): DeviceStorage[] {
     const { constants } = structure;
     const isNew = constants.some(({ params }, index) => this.#values[index] !== undefined && this.#values[index] !== params.value);
     if (isNew) {
       const values = this.#values.map((value, index) => (value === constants[index]!.params.value ? value : undefined));
-      const executable = this.#compile(structure, outputs, values);
+      const executable = this.#compile(structure, values);
       this.#executable.dispose();
       this.#executable = executable;
       this.#values = values;
@@ -78,7 +79,7 @@ class EagerProgram {
     this.#executable.dispose();
   }
 
-  #compile({ leaves, constants }: Structure, outputs: readonly GraphNode[], values: readonly (number | undefined)[]): Executable {
+  #compile({ leaves, constants, outputs }: Structure, values: readonly (number | undefined)[]): Executable {
     const scalars = constants.filter((_, index) => values[index] === undefined);
     return this.#device.compile(compileProgram({ inputs: [...leaves, ...scalars], outputs, donate: [] }));
   }

@@ -7,18 +7,18 @@ import { sizeOf } from "../ops/shape.ts";
 import { runEagerly } from "./eager.ts";
 import { bytesOf, defaultDevice, DeviceStorage } from "./storage.ts";
 
-/** Computes `nodes` in one program and attaches their storages; evaluated ones are left alone. */
+/** Computes `nodes` in one program and attaches their storages, and those of variables on the way; evaluated ones are left alone. */
 export function evaluate(nodes: readonly GraphNode[]): void {
   const missing = nodes.filter((node) => node.storage === undefined);
   if (missing.length === 0) return;
-  const outputs = missing.length === 1 ? missing : [...new Set(missing)];
-  const fills = outputs.map(fillValue);
+  const wanted = missing.length === 1 ? missing : [...new Set(missing)];
+  const fills = wanted.map(fillValue);
   if (fills.every((value) => value !== undefined)) {
-    outputs.forEach((node, index) => attach(node, filled(node, fills[index]!)));
+    wanted.forEach((node, index) => attach(node, filled(node, fills[index]!)));
     return;
   }
-  const results = runEagerly(outputs);
-  outputs.forEach((node, index) => attach(node, results[index]!));
+  const { outputs, storages } = runEagerly(wanted);
+  outputs.forEach((node, index) => attach(node, storages[index]!));
 }
 
 function attach(node: GraphNode, storage: DeviceStorage): void {

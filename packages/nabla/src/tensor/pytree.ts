@@ -1,12 +1,17 @@
 // Trees of tensors: arrays and records nested as the program likes, flattened to a list and back.
-// A module is a tree too: its leaves are its trainable variables, named by their dotted path.
+// A module is a tree too, or a part of one: its leaves are its trainable variables, named by their dotted path.
 import { describe, ValueError } from "../errors/errors.ts";
 import { Tensor } from "./tensor.ts";
+import type { Moded } from "./trace.ts";
 import type { Variable } from "./variable.ts";
 
 /** What has named parameters: a module. As a tree it stands for the record of them. */
 export interface Parameterised {
   parameters(): Record<string, Variable>;
+  /** All of its state, where it has more than parameters. */
+  variables?(): Record<string, Variable>;
+  /** Itself and the modules below, where it has any. */
+  modules?(): Record<string, Moded>;
 }
 
 /** A tensor, a module, or arrays and records of them. */
@@ -30,12 +35,15 @@ export type LeafTree<Leaf> = Leaf | readonly LeafTree<Leaf>[] | { readonly [name
 export interface Leaf {
   readonly path: string;
   readonly tensor: Tensor;
+  /** The tensor again, where it is a parameter of a module in the tree. */
+  readonly parameter: Variable | undefined;
 }
 
 /** A tree taken apart: `rebuild` puts values in place of the leaves, in order. */
 export interface Flattened<T> {
   readonly leaves: readonly Leaf[];
-  /** The tree with other tensors for leaves; throws {@link ValueError} on a module, which keeps its own (bind its variables instead). */
+  readonly modules: readonly Parameterised[];
+  /** The tree with other tensors for leaves. Modules are in it as they are: let their parameters stand for the tensors meanwhile. */
   restore(tensors: readonly Tensor[]): T;
   rebuild<U>(values: readonly U[]): TreeOf<T, U>;
 }
@@ -43,7 +51,7 @@ export interface Flattened<T> {
 type Structure =
   | { readonly kind: "leaf" }
   | { readonly kind: "array"; readonly children: readonly Structure[] }
-  | { readonly kind: "record"; readonly keys: readonly string[]; readonly children: readonly Structure[]; readonly module: boolean };
+  | { readonly kind: "record"; readonly keys: readonly string[]; readonly children: readonly Structure[]; readonly module: Parameterised | undefined };
 
 export function isParameterised(value: unknown): value is Parameterised {
   return typeof value === "object" && value !== null && "parameters" in value && typeof value.parameters === "function";
@@ -60,39 +68,39 @@ export function flatten<T>(tree: T): Flattened<T> {
   const structure = collect(tree, "", leaves);
   return {
     leaves,
-    restore(tensors) {
-      if (holdsModule(structure)) {
-        throw new ValueError("A module inside a tree cannot stand for other tensors.", "Pass the module as an argument of its own, or close over it.");
-      }
-      return build(structure, tensors.values()) as T;
-    },
+    modules: modulesIn(structure),
+    restore: (tensors) => build(structure, tensors.values(), true) as T,
     rebuild<U>(values: readonly U[]): TreeOf<T, U> {
       if (values.length !== leaves.length) throw new ValueError(`A tree of ${leaves.length} tensors cannot take ${values.length} values.`, "Pass one value a leaf.");
-      const rest = values.values();
-      return build(structure, rest) as TreeOf<T, U>;
+      return build(structure, values.values(), false) as TreeOf<T, U>;
     },
   };
 }
 
 function collect(value: unknown, path: string, leaves: Leaf[]): Structure {
   if (value instanceof Tensor) {
-    leaves.push({ path, tensor: value });
+    leaves.push({ path, tensor: value, parameter: undefined });
     return { kind: "leaf" };
   }
   if (Array.isArray(value)) {
     return { kind: "array", children: value.map((child: unknown, index) => collect(child, `${path}[${index}]`, leaves)) };
   }
-  const module = isParameterised(value);
-  const record = module ? value.parameters() : value;
-  if (isPlainRecord(record)) {
-    const keys = Object.keys(record);
-    return { kind: "record", module, keys, children: keys.map((key) => collect(record[key], path === "" ? key : `${path}.${key}`, leaves)) };
+  const below = (key: string): string => (path === "" ? key : `${path}.${key}`);
+  if (isParameterised(value)) {
+    const parameters = Object.entries(value.parameters());
+    for (const [key, variable] of parameters) leaves.push({ path: below(key), tensor: variable, parameter: variable });
+    return { kind: "record", module: value, keys: parameters.map(([key]) => key), children: parameters.map(() => ({ kind: "leaf" })) };
+  }
+  if (isPlainRecord(value)) {
+    const keys = Object.keys(value);
+    return { kind: "record", module: undefined, keys, children: keys.map((key) => collect(value[key], below(key), leaves)) };
   }
   throw new ValueError(`${path === "" ? "The value" : `"${path}"`} is ${describe(value)}, not a tensor.`, "A tree holds tensors, modules, and arrays and records of them.");
 }
 
-function holdsModule(structure: Structure): boolean {
-  return structure.kind !== "leaf" && ((structure.kind === "record" && structure.module) || structure.children.some(holdsModule));
+function modulesIn(structure: Structure): Parameterised[] {
+  if (structure.kind === "leaf") return [];
+  return structure.kind === "record" && structure.module !== undefined ? [structure.module] : structure.children.flatMap(modulesIn);
 }
 
 function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -101,14 +109,18 @@ function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown
   return prototype === Object.prototype || prototype === null;
 }
 
-function build(structure: Structure, values: Iterator<unknown>): unknown {
+/** The tree of `values`; a module is itself where `keepModules`, otherwise the record of its parameters' values. */
+function build(structure: Structure, values: Iterator<unknown>, keepModules: boolean): unknown {
   switch (structure.kind) {
     case "leaf":
       return values.next().value;
     case "array":
-      return structure.children.map((child) => build(child, values));
-    case "record":
-      return Object.fromEntries(structure.children.map((child, index) => [structure.keys[index], build(child, values)]));
+      return structure.children.map((child) => build(child, values, keepModules));
+    case "record": {
+      const children = structure.children.map((child) => build(child, values, keepModules));
+      if (keepModules && structure.module !== undefined) return structure.module;
+      return Object.fromEntries(children.map((child, index) => [structure.keys[index], child]));
+    }
   }
 }
 

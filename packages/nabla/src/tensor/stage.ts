@@ -3,7 +3,7 @@
 import { compileProgram } from "../compile/index.ts";
 import type { Device, Executable } from "../devices/device.ts";
 import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
-import { bytesOf, DeviceStorage, runInto } from "./storage.ts";
+import { bytesOf, DeviceStorage, runInto, storageOf } from "./storage.ts";
 
 /** What to stage. */
 export interface StageRequest {
@@ -22,7 +22,8 @@ const backstop = new FinalizationRegistry((executable: Executable) => executable
 export class Stage {
   readonly #device: Device;
   readonly #executable: Executable;
-  readonly #captured: readonly DeviceStorage[];
+  /** Values the function closed over. */
+  readonly #captured: readonly GraphNode[];
   /** Bytes of each output that has a buffer of its own. */
   readonly #outputBytes: readonly number[];
 
@@ -30,15 +31,18 @@ export class Stage {
     const bound = new Set(inputs);
     const captured = topologicalOrder(outputs, bound).filter((node) => !bound.has(node) && node.storage instanceof DeviceStorage);
     this.#device = device;
-    this.#captured = captured.map((node) => node.storage as DeviceStorage);
+    this.#captured = captured;
     this.#outputBytes = outputs.filter((_, index) => donate[index] === undefined).map(bytesOf);
     this.#executable = device.compile(compileProgram({ inputs: [...inputs, ...captured], outputs, donate }));
     backstop.register(this, this.#executable, this);
   }
 
-  /** Queues one run; returns the storages of the outputs that are not donated, in order. */
+  /**
+   * Queues one run; returns the storages of the outputs that are not donated, in order. Throws LifetimeError where a step has
+   * since updated what the function closed over.
+   */
   run(inputs: readonly DeviceStorage[]): DeviceStorage[] {
-    return runInto(this.#device, this.#executable, [...inputs, ...this.#captured], this.#outputBytes);
+    return runInto(this.#device, this.#executable, [...inputs, ...this.#captured.map(storageOf)], this.#outputBytes);
   }
 
   dispose(): void {

@@ -7,6 +7,8 @@ export interface Structure {
   /** In a buffer that the next structure overwrites: {@link keep} it. */
   readonly words: Int32Array;
   readonly hash: number;
+  /** What was asked for, then the values of variables that are computed on the way. */
+  readonly outputs: readonly GraphNode[];
   /** What the graph starts from: stored values, in the order that the structure names them. */
   readonly leaves: readonly GraphNode[];
   /** The constants whose values are left out. */
@@ -52,9 +54,9 @@ const folded = -2;
 let buffer = new Int32Array(256);
 let walks = 0;
 
-/** The structure between `outputs` and stored values. Takes a walk of its own, without recursion. */
-export function structureOf(outputs: readonly GraphNode[]): Structure {
-  return new Walk().structureOf(outputs);
+/** The structure between `wanted` and stored values. Takes a walk of its own, without recursion. */
+export function structureOf(wanted: readonly GraphNode[]): Structure {
+  return new Walk().structureOf(wanted);
 }
 
 class Walk {
@@ -66,12 +68,14 @@ class Walk {
   readonly #fixed: boolean[] = [];
   /** Of each place: the constant that fills the value there, `folded`, or `notConstant`. */
   readonly #fills: number[] = [];
+  readonly #kept: GraphNode[] = [];
   /** Nodes that wait for others, which may come later in the walk. */
   readonly #waiting: GraphNode[] = [];
   #length = 0;
 
-  structureOf(outputs: readonly GraphNode[]): Structure {
-    for (const output of outputs) this.#visit(output);
+  structureOf(wanted: readonly GraphNode[]): Structure {
+    for (const output of wanted) this.#visit(output);
+    const outputs = this.#kept.length === 0 ? wanted : [...wanted, ...this.#kept.filter((node) => !wanted.includes(node))];
     for (const node of this.#waiting) for (const other of node.inputs) this.#word(other.walk === this.#left ? other.place : -1);
     for (const output of outputs) this.#word(output.place);
     const open: GraphNode<"constant">[] = [];
@@ -85,7 +89,7 @@ class Walk {
     });
     let hash = this.#length;
     for (let index = 0; index < this.#length; index++) hash = (Math.imul(hash, 31) + buffer[index]!) | 0;
-    return { words: buffer.subarray(0, this.#length), hash, leaves: this.#leaves, constants: open };
+    return { words: buffer.subarray(0, this.#length), hash, outputs, leaves: this.#leaves, constants: open };
   }
 
   /** Writes `from` and what it needs, inputs before users. */
@@ -123,6 +127,7 @@ class Walk {
   }
 
   #node(node: GraphNode): void {
+    if (node.kept) this.#kept.push(node);
     this.#word(numberOf(node.op));
     if (node.op === "constant") {
       const constant = node as GraphNode<"constant">;

@@ -10,6 +10,7 @@ import { formatTensor } from "./inspect.ts";
 import { nest, type NestedNumbers } from "./nested.ts";
 import { DeviceStorage, storageOf } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
+import { noteNumbers } from "./trace.ts";
 
 /** What a tensor is, whatever can be done with it. */
 export abstract class Value {
@@ -22,6 +23,11 @@ export abstract class Value {
 
   /** The node of the graph; throws {@link LifetimeError} after dispose. @internal */
   get node(): GraphNode {
+    return this.held;
+  }
+
+  /** The node for what is known of it without reading it. @internal */
+  get held(): GraphNode {
     if (this.#node === undefined) throw new LifetimeError("This tensor was disposed.", "Keep it undisposed while it is still to be used.");
     return this.#node;
   }
@@ -41,7 +47,7 @@ export abstract class Value {
    * zeros([2, 3]).shape; // [2, 3]
    */
   get shape(): Shape {
-    return this.node.shape;
+    return this.held.shape;
   }
 
   /**
@@ -51,7 +57,7 @@ export abstract class Value {
    * zeros([2], "int32").dtype; // "int32"
    */
   get dtype(): DType {
-    return this.node.dtype;
+    return this.held.dtype;
   }
 
   /**
@@ -85,6 +91,7 @@ export abstract class Value {
    */
   async data(into?: TypedArray): Promise<TypedArray> {
     const { node } = this;
+    noteNumbers(node);
     evaluate([node]);
     const storage = storageOf(node);
     const array = into === undefined ? storage.device.hostArray(node.dtype, sizeOf(node.shape)) : fitting(into, node);
@@ -103,12 +110,8 @@ export abstract class Value {
    */
   dataSync(into?: TypedArray): TypedArray {
     const { node } = this;
-    evaluate([node]);
-    const storage = storageOf(node);
-    requireSynchronous(storage.device);
-    const array = into === undefined ? storage.device.hostArray(node.dtype, sizeOf(node.shape)) : fitting(into, node);
-    storage.device.readSync(storage.buffer, array);
-    return array;
+    noteNumbers(node);
+    return readNow(node, into);
   }
 
   /**
@@ -142,13 +145,13 @@ export abstract class Value {
    */
   toString(): string {
     if (this.#node === undefined) return "tensor(disposed)";
-    const { node } = this;
+    const node = this.#node;
     const description = `shape=${formatShape(node.shape)}, dtype=${node.dtype}`;
     if (isTraced(node)) return `tensor(traced, ${description})`;
     try {
       evaluate([node]);
       if (!storageOf(node).device.synchronous) return `tensor(${description})`;
-      return formatTensor(this.dataSync(), node.shape, node.dtype);
+      return formatTensor(readNow(node), node.shape, node.dtype);
     } catch (error) {
       // Printing never throws, e.g. on a value whose inputs were disposed.
       if (error instanceof LifetimeError) return `tensor(lost, ${description})`;
@@ -188,6 +191,15 @@ Object.defineProperty(Value.prototype, Symbol.for("nodejs.util.inspect.custom"),
     return this.toString();
   },
 });
+
+function readNow(node: GraphNode, into?: TypedArray): TypedArray {
+  evaluate([node]);
+  const storage = storageOf(node);
+  requireSynchronous(storage.device);
+  const array = into === undefined ? storage.device.hostArray(node.dtype, sizeOf(node.shape)) : fitting(into, node);
+  storage.device.readSync(storage.buffer, array);
+  return array;
+}
 
 /** `into`, which must hold the values of `node` exactly. */
 function fitting(into: TypedArray, { shape, dtype }: GraphNode): TypedArray {

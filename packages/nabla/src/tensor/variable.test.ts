@@ -19,6 +19,17 @@ onEveryDevice("Variable", () => {
     expect(variable.toArray()).toEqual([1, 2]);
   });
 
+  test("a value that is still to be computed is computed once, with the first result that needs it", () => {
+    const model = dense(3, 4);
+    expect(model.weight.node.storage).toBeUndefined();
+    const first = model.forward(ones([2, 3])).toArray();
+    const { storage } = model.weight.node;
+    expect(storage).toBeDefined();
+    expect(model.forward(ones([2, 3])).toArray()).toEqual(first);
+    expect(model.weight.node.storage).toBe(storage);
+    expect(ones([2, 3]).matmul(model.weight).toArray()).toEqual(first);
+  });
+
   test("a clone keeps the value of before a step", async () => {
     const model = dense(1, 1, { init: constant(2), bias: false });
     const before = model.weight.clone();

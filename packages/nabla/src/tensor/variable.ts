@@ -8,6 +8,7 @@ import { formatShape, sameShape } from "../ops/shape.ts";
 import { evaluate, isTraced } from "./evaluate.ts";
 import { alias } from "./movement.ts";
 import { Tensor } from "./tensor.ts";
+import { noteAssignment, noteRead } from "./trace.ts";
 import { nodeOf } from "./value.ts";
 
 /** Options of a {@link Variable}. */
@@ -20,6 +21,9 @@ export interface VariableOptions {
 
 /**
  * A mutable handle on a tensor: parameters, running statistics, random keys.
+ *
+ * Functions that `compile`, `grad`, `vmap` or `train.step` run may use variables from anywhere, arguments or closures: they see the
+ * value of each call.
  *
  * @example
  * const counter = new Variable(tensor(0));
@@ -34,8 +38,9 @@ export class Variable extends Tensor {
   constructor(initial: Tensor, options: VariableOptions = {}) {
     const node = alias(nodeOf("Variable", initial));
     super(node);
-    // Data is copied at once, since its owner may dispose of it; what is still to be computed waits for its first use.
+    // Data is copied at once, since its owner may dispose of it; what is still to be computed is when it is first used.
     if (initial.node.storage !== undefined) evaluate([node]);
+    else node.kept = true;
     this.trainable = options.trainable ?? isFloating(initial.dtype);
     this.name = options.name;
     if (this.trainable && !isFloating(initial.dtype)) {
@@ -43,11 +48,24 @@ export class Variable extends Tensor {
     }
   }
 
+  /** The node, which a transform that runs a function may have replaced. @internal */
+  override get node(): GraphNode {
+    noteRead(this);
+    return this.held;
+  }
+
+  /** Whether it stands for a value of a function that is being traced. @internal */
+  get isTraced(): boolean {
+    return isTraced(this.held);
+  }
+
   /**
    * Gives the variable the value of `value`, which must have the same shape and dtype.
    *
    * No derivative flows through an assignment. Outside a traced function the value is computed at once, so a loop of
-   * assignments does not grow a graph.
+   * assignments does not grow a graph. Inside `compile` and `train.step` it happens at every call; inside `vmap` a value that
+   * depends on the example throws {@link ValueError}. Where the function of a transform throws, none of its assignments has
+   * happened.
    */
   assign(value: Tensor): void {
     const name = this.name === undefined ? "" : ` of "${this.name}"`;
@@ -61,6 +79,7 @@ export class Variable extends Tensor {
     // Nothing differentiates through the past of a variable: evaluation may let it go.
     node.tracked = false;
     if (!isTraced(node)) evaluate([node]);
+    noteAssignment(this, value.node);
     this.bind(node);
   }
 

@@ -4,7 +4,7 @@ import type { Layer } from "../nn/module.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { NablaError } from "../errors/errors.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { bound } from "../transform/compile.ts";
+import { rehearse } from "../tensor/trace.ts";
 
 /** A loss that is not a number, and where it came from. */
 export class DivergenceError extends NablaError {
@@ -41,7 +41,6 @@ interface LayerOutput {
 function recordOutputs(model: Layer, inputs: Tensor): LayerOutput[] {
   const outputs: LayerOutput[] = [];
   const modules = Object.entries(model.modules()).map(([path, module]) => ({ path, module, forward: module.forward }));
-  const variables = Object.values(model.variables());
   for (const { path, module, forward } of modules) {
     module.forward = (...values: never[]): unknown => {
       const output = forward.apply(module, values);
@@ -50,7 +49,7 @@ function recordOutputs(model: Layer, inputs: Tensor): LayerOutput[] {
     };
   }
   try {
-    bound(variables, variables.map((variable) => variable.node), () => model.forward(inputs));
+    rehearse({}, () => model.forward(inputs));
   } finally {
     for (const { module, forward } of modules) module.forward = forward;
   }

@@ -9,6 +9,7 @@ import { ValueError } from "../errors/errors.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { type Optimizer, requireOptimizer } from "../optim/optimizer.ts";
 import { type Key, key as keyOf } from "../random/index.ts";
+import { rehearse } from "../tensor/trace.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
@@ -185,8 +186,8 @@ async function requireClasses(model: Layer, set: Dataset, loss: Loss): Promise<v
   const targets = set.columns[targetName]!;
   if (loss !== crossEntropy || targets.data instanceof Float32Array || targets.data instanceof Float64Array || targets.transform !== undefined) return;
   const sample = set.batch([0]);
-  // Only its shape is asked for, so nothing is computed.
-  const outputs = await inEvaluation(model, async () => model.forward(sample[inputName]!));
+  // Only its shape is asked for, so nothing is computed, and nothing changed.
+  const outputs = await inEvaluation(model, async () => rehearse({}, () => model.forward(sample[inputName]!)));
   const classes = outputs.shape.at(-1);
   disposeAll(sample);
   if (classes !== undefined && isFloating(outputs.dtype)) requireLabels(targets.data, classes);

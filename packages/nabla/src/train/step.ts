@@ -16,8 +16,9 @@ import { flatten, type Tree } from "../tensor/pytree.ts";
 import { Stage } from "../tensor/stage.ts";
 import { bytesOf, defaultDevice, DeviceStorage, sourceOf, storageOf } from "../tensor/storage.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { inTransform, isTransforming, type Moded, requireListed, Staging } from "../tensor/trace.ts";
 import { Variable } from "../tensor/variable.ts";
-import { bound } from "../transform/compile.ts";
+import { Endings } from "../transform/endings.ts";
 import { vjp } from "../transform/reverse.ts";
 import { breathe } from "./breathe.ts";
 
@@ -34,17 +35,35 @@ export interface Step<B extends Tree, R extends StepResult> {
 
 interface Compiled {
   readonly stage: Stage;
-  /** Indices of the state variables that the step changes, in the order of the donated outputs. */
+  /** The state: the trainer's own variables, then those that the loss has from elsewhere. */
+  readonly variables: readonly Variable[];
+  /** The modes that the trace found. */
+  readonly modes: ReadonlyMap<Moded, boolean>;
+  /** Indices of the variables that the step changes, in the order of the donated outputs. */
   readonly changed: readonly number[];
   readonly results: readonly { readonly name: string; readonly shape: Shape; readonly dtype: DType }[];
+}
+
+/** What a traced loss was computed from. */
+interface TraceOfLoss {
+  /** The placeholders of the variables, and what these were before. */
+  readonly state: readonly GraphNode[];
+  readonly before: readonly GraphNode[];
+  /** The placeholders of hyper-parameters. */
+  readonly hyper: readonly GraphNode[];
+  readonly endings: Endings;
 }
 
 /**
  * A training step: `loss` maps the model and a batch to a scalar, or to a record with a scalar `loss` and further tensors.
  *
  * The first call for each batch shape traces `loss`, appends its gradient and the update, and compiles them into one program;
- * later calls run it; the programs of the 32 shapes used last are kept. A loader's batch is gathered and transformed inside the program. A step whose loss is not finite changes nothing. Throws {@link ShapeError} when the
- * loss is not a scalar; a `loss` that throws leaves the model as it was.
+ * later calls run it; the programs of the 32 shapes used last are kept. A loader's batch is gathered and transformed inside the
+ * program. A step whose loss is not finite changes nothing.
+ *
+ * Variables that `loss` closes over are read as they are at each step, and its assignments to them happen at each step. Throws
+ * {@link ShapeError} when the loss is not a scalar, {@link ValueError} when a module's forward reads a trainable variable that the
+ * model does not list; a `loss` that throws leaves every variable as it was.
  *
  * @example
  * const model = nn.dense(2, 1);
@@ -56,10 +75,17 @@ export function step<M extends Module, B extends Tree = Record<string, Tensor>>(
 export function step<M extends Module, B extends Tree = Record<string, Tensor>, R extends StepResult = StepResult>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => R): Step<B, R>;
 export function step<M extends Module, B extends Tree = Record<string, Tensor>>(model: M, optimizer: Optimizer, loss: (model: M, batch: B) => Tensor | StepResult): Step<B, StepResult> {
   const trainer = new Trainer(model, optimizer, loss);
-  const run = async (batch: B): Promise<StepResult> => {
+  const take = async (batch: B): Promise<StepResult> => {
     const results = trainer.run(batch);
     await breathe(trainer.device);
     return results;
+  };
+  const run = (batch: B): Promise<StepResult> => {
+    // Thrown at once: nobody awaits inside such a function.
+    if (isTransforming()) {
+      throw new ValueError("step: a training step inside a function that grad, vmap, compile or another step runs.", "Take it outside; optimizer.update, made of tensor operations, is an update to compile or differentiate through.");
+    }
+    return take(batch);
   };
   return Object.assign(run, { optimizerState: trainer.optimizerState });
 }
@@ -82,6 +108,8 @@ class Trainer<M extends Module, B extends Tree> {
   readonly #variables: readonly Variable[];
   readonly #trainable: readonly Trainable[];
   readonly #modules: readonly Module[];
+  /** The model's modules, and those whose mode the loss has asked for besides. */
+  readonly #moded: Moded[];
   /** Hyper-parameters that are numbers, on the device, and the values written there. */
   readonly #hyper: readonly { readonly name: string; readonly storage: DeviceStorage; written: number }[];
   readonly #schedules: readonly { readonly name: string; readonly schedule: Schedule }[];
@@ -113,6 +141,7 @@ class Trainer<M extends Module, B extends Tree> {
     ]);
     this.#variables = [...own, ...Object.values(this.optimizerState)];
     this.#modules = Object.values(model.modules());
+    this.#moded = [...this.#modules];
     this.#hyperDType = this.#trainable.some(({ variable }) => variable.dtype === "float64") ? "float64" : "float32";
     this.#hyper = hyper.filter(([, value]) => typeof value === "number").map(([name]) => ({
       name, storage: new DeviceStorage(this.device, bytesOf({ shape: [], dtype: this.#hyperDType })), written: NaN,
@@ -125,24 +154,27 @@ class Trainer<M extends Module, B extends Tree> {
     const recipes = leaves.map(({ tensor }) => recipeOf(tensor) ?? asItIs(tensor));
     const inputs = recipes.map((recipe) => recipe.inputs.map((input) => input.node));
     evaluate(inputs.flat());
-    let key = "";
-    for (const module of this.#modules) key += module.training ? "t" : "e";
+    let shapes = "";
     leaves.forEach(({ path }, leaf) => {
-      key += `|${path}:${recipes[leaf]!.key}`;
-      for (const { dtype, shape } of inputs[leaf]!) key += `:${dtype}${shape.join(",")}`;
+      shapes += `|${path}:${recipes[leaf]!.key}`;
+      for (const { dtype, shape } of inputs[leaf]!) shapes += `:${dtype}${shape.join(",")}`;
     });
-    let compiled = this.#programs.get(key);
-    if (compiled === undefined) this.#programs.set(key, (compiled = this.#trace(restore, recipes, inputs)));
+    let compiled = this.#programs.get(`${this.#modes()}${shapes}`);
+    if (compiled === undefined) {
+      compiled = this.#trace(restore, recipes, inputs);
+      this.#programs.set(`${this.#modes(compiled.modes)}${shapes}`, compiled);
+    }
     this.#writeHyper();
-    const state = this.#variables.map((variable) => storageOf(variable.node));
+    evaluate(compiled.variables.slice(this.#variables.length).map((variable) => variable.node));
+    const state = compiled.variables.map((variable) => storageOf(variable.node));
     const batchStorages = inputs.flatMap((nodes, leaf) => nodes.map((node) => {
       const storage = storageOf(node);
-      if (state.includes(storage)) throw new ValueError(`The batch's "${leaves[leaf]!.path}" is a variable that the step updates.`, "Use it inside the loss function through the model, or pass a clone().");
+      if (compiled.changed.some((index) => state[index] === storage)) throw new ValueError(`The batch's "${leaves[leaf]!.path}" is a variable that the step updates.`, "Use it inside the loss function through the model, or pass a clone().");
       return storage;
     }));
     const storages = compiled.stage.run([...state, ...this.#hyper.map(({ storage }) => storage), ...batchStorages]);
     for (const index of compiled.changed) {
-      const variable = this.#variables[index]!;
+      const variable = compiled.variables[index]!;
       const storage = state[index]!;
       storage.version++;
       variable.bind(sourceOf(storage, variable.shape, variable.dtype));
@@ -152,6 +184,14 @@ class Trainer<M extends Module, B extends Tree> {
       results[name] = new Tensor(sourceOf(storages[index]!, shape, dtype));
     });
     return results as StepResult;
+  }
+
+  /** The mode of every module that matters, as `found` says or as it is now. */
+  #modes(found: ReadonlyMap<Moded, boolean> = new Map()): string {
+    let modes = "";
+    for (const module of found.keys()) if (!this.#moded.includes(module)) this.#moded.push(module);
+    for (const module of this.#moded) modes += (found.get(module) ?? module.training) ? "t" : "e";
+    return modes;
   }
 
   #writeHyper(): void {
@@ -164,31 +204,42 @@ class Trainer<M extends Module, B extends Tree> {
   }
 
   #trace(batchOf: (values: readonly Tensor[]) => B, recipes: readonly Recipe[], batch: readonly (readonly GraphNode[])[]): Compiled {
-    const state = this.#variables.map(({ shape, dtype }) => ops.source({ shape, dtype }));
     const hyper = this.#hyper.map(() => ops.source({ shape: [], dtype: this.#hyperDType }));
     const inputs = batch.map((nodes) => nodes.map(({ shape, dtype }) => ops.source({ shape, dtype })));
-    return bound(this.#variables, state, () => {
+    const own = new Set(this.#variables);
+    const modules = new Set<Moded>(this.#modules);
+    const before = this.#variables.map((variable) => variable.held);
+    const staging = new Staging((variable) => requireListed(variable, own, modules));
+    return staging.run(() => {
+      for (const variable of this.#variables) staging.add(variable);
       const values = recipes.map(({ make }, leaf) => make(inputs[leaf]!.map((node) => new Tensor(node))));
-      const results = resultsOf(this.#loss(this.#model, batchOf(values)));
+      const endings = new Endings();
+      const results = resultsOf(inTransform(endings, () => this.#loss(this.#model, batchOf(values))));
       const loss = requireScalar(results.loss);
       // Taken now: a variable among them is still what the function saw.
       const outputs = Object.values(results).map(({ node }) => node);
-      this.#update(loss, state, hyper);
-      const changed = this.#variables.map((_, index) => index).filter((index) => this.#variables[index]!.node !== state[index]);
-      this.#keepUnlessFinite(loss, changed, state);
+      this.#update(loss, { state: staging.inputs, before, hyper, endings });
+      const changed = staging.assigned();
+      const { variables, inputs: state } = staging;
+      keepUnlessFinite(loss, changed.map((index) => ({ variable: variables[index]!, before: state[index]! })));
       const stage = new Stage({
         device: this.device,
         inputs: [...state, ...hyper, ...inputs.flat()],
-        outputs: [...changed.map((index) => this.#variables[index]!.node), ...outputs],
+        outputs: [...changed.map((index) => variables[index]!.held), ...outputs],
         donate: [...changed, ...outputs.map(() => undefined)],
       });
-      return { stage, changed, results: Object.entries(results).map(([name, { shape, dtype }]) => ({ name, shape, dtype })) };
+      return {
+        stage, variables, changed, modes: staging.modes,
+        results: Object.entries(results).map(([name, { shape, dtype }]) => ({ name, shape, dtype })),
+      };
     });
   }
 
   /** Gives every trainable variable and its optimizer state their values after the update. */
-  #update(loss: GraphNode, state: readonly GraphNode[], hyperNodes: readonly GraphNode[]): void {
+  #update(loss: GraphNode, { state, before, hyper: hyperNodes, endings }: TraceOfLoss): void {
     const gradients = vjp([loss], this.#trainable.map(({ position }) => state[position]!), [ops.scalarLike(1, loss)]);
+    const without = this.#trainable.filter((_, index) => gradients[index] === null);
+    endings.requireIndependent("step", [loss], without.map(({ path, position }) => ({ name: `"${path}"`, node: state[position]!, original: before[position]! })));
     // A parameter the loss does not depend on is left as it is.
     const reached = this.#trainable.flatMap((trainable, index) => {
       const gradient = gradients[index];
@@ -216,15 +267,12 @@ class Trainer<M extends Module, B extends Tree> {
     }
     return hyper;
   }
+}
 
-  /** Where the loss is not finite the state stays as it was: what made it so can still be looked at. */
-  #keepUnlessFinite(loss: GraphNode, changed: readonly number[], state: readonly GraphNode[]): void {
-    const finite = new Tensor(loss).sub(new Tensor(loss)).equal(0);
-    for (const index of changed) {
-      const variable = this.#variables[index]!;
-      variable.assign(finite.where(variable, new Tensor(state[index]!)));
-    }
-  }
+/** Where the loss is not finite the state stays as it was: what made it so can still be looked at. */
+function keepUnlessFinite(loss: GraphNode, changed: readonly { readonly variable: Variable; readonly before: GraphNode }[]): void {
+  const finite = new Tensor(loss).sub(new Tensor(loss)).equal(0);
+  for (const { variable, before } of changed) variable.assign(finite.where(variable, new Tensor(before)));
 }
 
 /** The recipe of what is given as a value. */

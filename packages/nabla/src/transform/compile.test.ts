@@ -1,14 +1,18 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
-import { dense, dropout, sequential } from "../nn/index.ts";
+import { constant, dense, dropout, sequential } from "../nn/index.ts";
 import { Module } from "../nn/module.ts";
 import { LifetimeError, ValueError } from "../errors/errors.ts";
 import { key } from "../random/index.ts";
 import { ones, tensor, zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
+import { sgd } from "../optim/sgd.ts";
+import { step } from "../train/step.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { compile } from "./compile.ts";
-import { grad } from "./derivatives.ts";
+import { grad, jvp, vjp } from "./derivatives.ts";
+import { hessian, vmap } from "./vmap.ts";
 
 /** A function, and how often it was traced. */
 function counted<A extends readonly Tensor[]>(f: (...inputs: A) => Tensor): { readonly run: (...inputs: A) => Tensor; readonly traces: () => number } {
@@ -78,6 +82,16 @@ onEveryDevice("compile", () => {
     expect(f(zeros([2])).toArray()).toEqual([1, 2]);
   });
 
+  test("a tensor it closes over that a step has since updated in place is refused", async () => {
+    const model = dense(1, 1, { bias: false });
+    model.weight.assign(tensor([[2]]));
+    const doubled = model.weight.mul(2);
+    const f = compile((x: Tensor) => x.mul(doubled));
+    expect(f(ones([1, 1])).toArray()).toEqual([[4]]);
+    await step(model, sgd({ learningRate: 1 }), (m, x: Tensor) => m.forward(x).sum())(ones([1, 1]));
+    expect(() => f(ones([1, 1]))).toThrow(LifetimeError);
+  });
+
   test("a module that is an argument is followed as it changes", () => {
     const model = dense(2, 1);
     const f = compile((m: typeof model, x: Tensor) => m.forward(x));
@@ -141,6 +155,21 @@ onEveryDevice("compile", () => {
     expect(f(tensor([1, 2])).toArray()).toEqual([3, 12]);
   });
 
+  test("modules are followed inside trees too, and where one takes another's place", () => {
+    const net = { head: dense(1, 1, { init: constant(2) }), scale: tensor(10) };
+    const f = compile(({ head, scale }: typeof net, x: Tensor) => head.forward(x).mul(scale));
+    expect(f(net, ones([1, 1])).toArray()).toEqual([[20]]);
+    net.head.weight.assign(tensor([[3]]));
+    expect(f(net, ones([1, 1])).toArray()).toEqual([[30]]);
+    net.head = dense(1, 1, { init: constant(5) });
+    expect(f(net, ones([1, 1])).toArray()).toEqual([[50]]);
+    const model = sequential(dense(1, 1, { init: constant(2) }));
+    const forward = compile((m: typeof model, x: Tensor) => m.forward(x));
+    expect(forward(model, ones([1, 1])).toArray()).toEqual([[2]]);
+    Object.assign(model, { layers: [dense(1, 1, { init: constant(7) })] });
+    expect(forward(model, ones([1, 1])).toArray()).toEqual([[7]]);
+  });
+
   test("reading a value inside, and returning nothing, are errors that leave the module as it was", () => {
     const model = new Counter();
     const reads = compile((m: Counter, x: Tensor) => {
@@ -152,5 +181,53 @@ onEveryDevice("compile", () => {
     const nothing = compile<[Tensor], Tensor>(() => undefined as never);
     expect(() => nothing(ones([]))).toThrow(ValueError);
     expect(() => nothing(ones([]))).toThrow("The compiled function returned nothing.");
+  });
+});
+
+onEveryDevice("a compiled function in a transform is the function itself", () => {
+  const energy = compile((x: Tensor) => x.square().sum());
+  const x = tensor.bind(undefined, [2, 3]);
+
+  test("grad, vjp, jvp, hessian, and higher orders", () => {
+    expect(grad((a: Tensor) => energy(a))(x()).toArray()).toEqual([4, 6]);
+    expect(grad(energy)(x()).toArray()).toEqual([4, 6]);
+    expect(vjp((a: Tensor) => energy(a), [x()])[1](tensor(10))[0].toArray()).toEqual([40, 60]);
+    expect(jvp((a: Tensor) => energy(a), [x()], [tensor([1, 0])])[1].item()).toBe(4);
+    expect(hessian(energy)(x()).toArray()).toEqual([[2, 0], [0, 2]]);
+    expect(grad((a: Tensor) => grad(compile((b: Tensor) => b.pow(3).sum()))(a).sum())(x()).toArray()).toEqual([12, 18]);
+  });
+
+  test("by what it closes over, not only by its arguments", () => {
+    const gradient = grad((w: Tensor) => {
+      const scaled = compile((a: Tensor) => a.mul(w).sum());
+      return scaled(ones([2]));
+    })(x());
+    expect(gradient.toArray()).toEqual([1, 1]);
+  });
+
+  test("a model's gradients, through its argument or the closure", () => {
+    const model = dense(2, 1, { init: constant(1) });
+    const forward = compile((m: typeof model, a: Tensor) => m.forward(a));
+    const closed = compile((a: Tensor) => model.forward(a));
+    for (const loss of [(m: typeof model) => forward(m, tensor([[2, 3]])).sum(), () => closed(tensor([[2, 3]])).sum()]) {
+      const gradient = grad(loss)(model);
+      expect([gradient["weight"]!.toArray(), gradient["bias"]!.toArray()]).toEqual([[[2], [3]], [1]]);
+    }
+  });
+
+  test("compile, vmap, checkpoint and train.step", async () => {
+    expect(compile((a: Tensor) => energy(a).add(energy(a.mul(2))))(x()).item()).toBe(65);
+    expect(vmap((a: Tensor) => energy(a))(tensor([[1, 1], [2, 3]])).toArray()).toEqual([2, 13]);
+    expect(vmap(energy)(tensor([[1, 1], [2, 3]])).toArray()).toEqual([2, 13]);
+    expect(grad((a: Tensor) => checkpoint(energy)(a))(x()).toArray()).toEqual([4, 6]);
+    const model = dense(1, 1, { bias: false, init: constant(3) });
+    const forward = compile((m: typeof model, a: Tensor) => m.forward(a));
+    await step(model, sgd({ learningRate: 0.5 }), (m, a: Tensor) => energy(forward(m, a)))(ones([1, 1]));
+    expect(model.weight.item()).toBe(0);
+  });
+
+  test("a function that gives nothing is named there too", () => {
+    const nothing = compile<[Tensor], Tensor>(() => undefined as never);
+    expect(() => grad((a: Tensor) => nothing(a))(x())).toThrow("The compiled function returned nothing.");
   });
 });

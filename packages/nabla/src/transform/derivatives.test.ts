@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { type Dense, dense } from "../nn/dense.ts";
+import { constant } from "../nn/initialisers.ts";
 import { Module } from "../nn/module.ts";
-import { DTypeError, LifetimeError, ShapeError, ValueError } from "../errors/errors.ts";
+import { sequential } from "../nn/sequential.ts";
+import { DTypeError, GradientError, LifetimeError, ShapeError, ValueError } from "../errors/errors.ts";
 import { arange, ones, tensor, zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
@@ -84,12 +86,56 @@ onEveryDevice("grad", () => {
     expect(slope(tensor([3, 4])).toArray()).toEqual([27, 48]);
   });
 
+  test("of a tree with a module in it, and not of one variable under two names", () => {
+    const layer = dense(2, 1, { init: constant(3) });
+    const loss = ({ layer: each, scale }: { layer: Dense; scale: Tensor }): Tensor => each.forward(ones([1, 2])).mul(scale).sum();
+    const gradient = grad(loss)({ layer, scale: tensor(10) });
+    expect([gradient.layer["weight"]!.toArray(), gradient.scale.item()]).toEqual([[[10], [10]], 6]);
+    expect(layer.weight.toArray()).toEqual([[3], [3]]);
+    expect(() => grad(({ a, b }: { a: Dense; b: Dense }) => a.weight.add(b.weight).sum())({ a: layer, b: layer })).toThrow('grad: "b.weight" and "a.weight" are one variable.');
+  });
+
+  test("a way that ends in numbers, in a variable or outside is an error, not a zero", () => {
+    const x = tensor([2, 3]);
+    const read = grad((a: Tensor) => tensor(a.toArray()).square().sum());
+    expect(() => read(x)).toThrow(GradientError);
+    expect(() => read(x)).toThrow(/^grad: the result has no derivative by the argument, but the function read a value that depends on it/);
+    expect(() => grad((a: Tensor) => tensor(a.sum().mul(2).item()))(x)).toThrow(GradientError);
+    expect(() => grad(({ a, b }: { a: Tensor; b: Tensor }) => a.sum().mul(b.item()))({ a: x, b: tensor(1) })).toThrow(/no derivative by "b"/);
+    expect(() => grad((a: Tensor) => x.mul(2).sum().add(a.size))(x)).toThrow("grad: the function uses the argument by a tensor from outside");
+    const memory = new Variable(zeros([2]));
+    expect(() => grad((a: Tensor) => (memory.assign(a.mul(2)), memory.sum()))(x)).toThrow(/from a variable it had assigned/);
+    expect(memory.toArray()).toEqual([0, 0]);
+    const layer = dense(2, 1);
+    expect(() => grad((parameters: Record<string, Tensor>) => layer.forward(parameters["bias"]!.broadcastTo([1, 2])).sum())(layer.parameters())).toThrow('"weight"');
+    expect(() => vjp((a: Tensor) => tensor(a.toArray()), [x])[1](x)).toThrow(GradientError);
+    expect(() => jvp((a: Tensor) => tensor(a.toArray()), [x], [x])).toThrow(GradientError);
+    // What is meant as a constant says so, and reading beside a way that goes on is no loss.
+    expect(grad(({ a, b }: { a: Tensor; b: Tensor }) => a.sum().mul(b.stopGradient().item()))({ a: x, b: tensor(7) }).b.item()).toBe(0);
+    expect(grad((a: Tensor) => a.sum().mul(a.sum().item()))(x).toArray()).toEqual([5, 5]);
+    expect(grad((a: Tensor) => (String(a), ones([])))(x).toArray()).toEqual([0, 0]);
+  });
+
+  test("a trainable variable that forward reads and the module does not list is named", () => {
+    class Hidden extends Module {
+      #weight = new Variable(ones([2]), { name: "weight" });
+      shown = new Variable(ones([2]));
+      forward(x: Tensor): Tensor {
+        return x.mul(this.#weight).mul(this.shown);
+      }
+    }
+    const model = sequential(dense(2, 2), new Hidden());
+    const loss = (m: typeof model, x: Tensor): Tensor => m.forward(x).sum();
+    expect(() => grad(loss)(model, ones([1, 2]))).toThrow(/^In Sequential\.layers\.1: forward reads a trainable variable "weight" of shape \[2\] that is not among the model's parameters/);
+    // Nobody asked for the model's gradients.
+    expect(grad((x: Tensor) => model.forward(x).sum())(ones([1, 2])).shape).toEqual([1, 2]);
+  });
+
   test("says what is wrong with the function or its argument", () => {
     expect(() => grad((x: Tensor) => x)(ones([2]))).toThrow(ShapeError);
     expect(() => grad((x: Tensor) => x.sum())(tensor([1], { dtype: "int32" }))).toThrow(DTypeError);
     expect(() => grad((x: Tensor) => x.greater(0).sum())(tensor([1]))).toThrow(DTypeError);
     expect(() => grad(({ a }: { a: { b: Tensor } }) => a.b.sum())({ a: { b: tensor([true]) } })).toThrow(/"a.b" is bool/);
-    expect(() => grad(({ layer }: { layer: Dense }) => layer.weight.sum())({ layer: dense(1, 1) })).toThrow(/A module inside a tree/);
     const promised: unknown = async () => ones([]);
     expect(() => grad(promised as (x: Tensor) => Tensor)(ones([]))).toThrow(/returned a promise/);
     // An error leaves no transform behind: the next result is computed.
@@ -112,6 +158,19 @@ onEveryDevice("vjp and jvp", () => {
     expect(value.toArray()).toEqual([1, expect.closeTo(Math.E, 12)]);
     expect(tangent.toArray()).toEqual([1, expect.closeTo(2 * Math.E, 12)]);
     expect(() => jvp((x: Tensor) => x, [double([0, 1])], [double([1])])).toThrow(ShapeError);
+  });
+
+  test("take modules, alone and among others", () => {
+    const layer = dense(2, 1, { init: constant(3) });
+    const f = (m: Dense, x: Tensor): Tensor => m.forward(x).square();
+    const x = tensor([[1, 2]]);
+    const [value, pullback] = vjp(f, [layer, x]);
+    expect(value.toArray()).toEqual([[81]]);
+    const [byLayer, byX] = pullback(tensor([[1]]));
+    expect([byLayer["weight"]!.toArray(), byLayer["bias"]!.toArray(), byX.toArray()]).toEqual([[[18], [36]], [18], [[54, 54]]]);
+    const [, tangent] = jvp(f, [layer, x], [{ weight: tensor([[1], [0]]), bias: tensor([2]) }, tensor([[0, 1]])]);
+    expect(tangent.toArray()).toEqual([[18 * 1 + 18 * 2 + 54]]);
+    expect(layer.weight.toArray()).toEqual([[3], [3]]);
   });
 
   test("forward and reverse agree: ⟨v, J u⟩ = ⟨Jᵀ v, u⟩", () => {
@@ -140,6 +199,14 @@ onEveryDevice("vmap", () => {
   test("of a gradient is the gradient of each example", () => {
     const perExample = vmap(grad((w: Tensor, x: Tensor) => w.mul(x).sum().square()), [null, 0]);
     expect(perExample(ones([2]), tensor([[1, 2], [3, 4]])).toArray()).toEqual([[6, 12], [42, 56]]);
+  });
+
+  test("of a module: an ensemble, whose parameters have an axis more", () => {
+    const layer = dense(2, 1, { init: constant(1) });
+    layer.weight.bind(tensor([[[1], [0]], [[0], [1]], [[1], [1]]]).node);
+    layer.bias!.bind(tensor([[0], [0], [10]]).node);
+    expect(vmap((m: Dense, x: Tensor) => m.forward(x), [0, null])(layer, tensor([[3, 5]])).toArray()).toEqual([[[3]], [[5]], [[18]]]);
+    expect(layer.weight.shape).toEqual([3, 2, 1]);
   });
 
   test("of a matrix product with a shared and with a mapped matrix", () => {

@@ -1,5 +1,6 @@
 // Derivatives of functions of tensors: gradients, vector-Jacobian and Jacobian-vector products, of any order.
-// A function is run once on tracked copies of its arguments; what it closes over is constant.
+// A function is run once on tracked copies of its arguments; what it closes over is constant. A derivative is zero where the
+// result does not depend on an argument, never where the way to it was lost: that is an error.
 import { requireFunction } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
@@ -9,64 +10,87 @@ import { formatShape, sameShape } from "../ops/shape.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import { evaluate, isTraced } from "../tensor/evaluate.ts";
 import { alias } from "../tensor/movement.ts";
-import { flatten, isParameterised, type Leaf, type TreeOf } from "../tensor/pytree.ts";
+import { flatten, type Flattened, type Leaf, type TreeOf } from "../tensor/pytree.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { Variable } from "../tensor/variable.ts";
-import { bound } from "./compile.ts";
+import { inTransform, isTransforming, requireListed, substituted, type Watch } from "../tensor/trace.ts";
+import { Endings } from "./endings.ts";
 import { jvp as forwardNodes } from "./forward.ts";
 import { vjp as reverseNodes } from "./reverse.ts";
 
-/** Transforms in progress: the outermost one computes, so that an inner one's results can still be differentiated. */
-let depth = 0;
-
 /** Runs `body`; the outermost transform computes what it returns in one program, unless a function is being traced. */
 function transform<R>(body: () => { readonly value: R; readonly nodes: readonly GraphNode[] }): R {
-  depth++;
-  let result;
-  try {
-    result = body();
-  } finally {
-    depth--;
-  }
-  if (depth === 0 && !isTraced(...result.nodes)) {
-    // Nobody differentiates the results any more: their history may go.
-    for (const node of result.nodes) node.tracked = false;
-    evaluate(result.nodes);
-  }
-  return result.value;
+  const isOutermost = !isTransforming();
+  return inTransform({}, () => {
+    const { value, nodes } = body();
+    if (isOutermost && !isTraced(...nodes)) {
+      // Nobody differentiates the results any more: their history may go.
+      for (const node of nodes) node.tracked = false;
+      evaluate(nodes);
+    }
+    return value;
+  });
 }
 
 /** An argument with tracked nodes in place of its tensors. */
-interface Tracked<T> {
+class Tracked<T> {
   readonly leaves: readonly Leaf[];
   readonly nodes: readonly GraphNode[];
+  readonly #operation: string;
+  readonly #flat: Flattened<T>;
+  /** What the nodes stand for. */
+  readonly #originals: readonly GraphNode[];
+  readonly #endings = new Endings();
+
+  constructor(operation: string, argument: T) {
+    this.#operation = operation;
+    this.#flat = flatten(argument);
+    this.leaves = this.#flat.leaves;
+    this.#originals = this.leaves.map((leaf) => {
+      if (!isFloating(leaf.tensor.dtype)) {
+        throw new DTypeError(`${operation}: ${named(leaf)} is ${leaf.tensor.dtype}, which has no derivatives.`, "Cast it with float(), or pass it as a later argument or in the closure.");
+      }
+      const twin = leaf.parameter && this.leaves.find(({ parameter }) => parameter === leaf.parameter);
+      if (twin !== undefined && twin !== leaf) throw new ValueError(`${operation}: ${named(leaf)} and ${named(twin)} are one variable.`, "Pass the modules that share it as fields of one module.");
+      return leaf.tensor.node;
+    });
+    this.nodes = this.#originals.map((original) => {
+      const node = alias(original);
+      node.tracked = true;
+      return node;
+    });
+  }
+
+  rebuild<U>(values: readonly U[]): TreeOf<T, U> {
+    return this.#flat.rebuild(values);
+  }
+
   /** Runs `body` with the argument standing for the nodes. */
-  call<R>(body: (argument: T) => R): R;
-  rebuild<U>(values: readonly U[]): TreeOf<T, U>;
+  call<R>(body: (argument: T) => R): R {
+    const { modules } = this.#flat;
+    const listed = new Set(modules.flatMap((module) => Object.values(module.variables?.() ?? module.parameters())));
+    const below = new Set(modules.flatMap((module) => Object.values(module.modules?.() ?? {})));
+    const parameters = this.leaves.flatMap(({ parameter }, index) => (parameter === undefined ? [] : [{ parameter, node: this.nodes[index]! }]));
+    const argument = this.#flat.restore(this.nodes.map((node) => new Tensor(node)));
+    const watch: Watch = { read: (variable) => requireListed(variable, listed, below) };
+    return inTransform(watch, () => inTransform(this.#endings, () =>
+      substituted(parameters.map(({ parameter }) => parameter), parameters.map(({ node }) => node), () => body(argument))));
+  }
+
+  /** The gradients as tensors, zeros where `outputs` do not depend on a leaf. */
+  gradients(nodes: readonly (GraphNode | null)[], outputs: readonly GraphNode[]): Tensor[] {
+    this.requireIndependent(outputs, (index) => nodes[index] === null);
+    return this.leaves.map(({ tensor }, index) => derivative(nodes[index], tensor));
+  }
+
+  /** Throws {@link GradientError} where `outputs` do depend on a leaf that they have no derivative by. */
+  requireIndependent(outputs: readonly GraphNode[], hasNone: (index: number) => boolean): void {
+    const inputs = this.leaves.map((leaf, index) => ({ name: named(leaf), node: this.nodes[index]!, original: this.#originals[index]! }));
+    this.#endings.requireIndependent(this.#operation, outputs, inputs.filter((_, index) => hasNone(index)));
+  }
 }
 
-function track<T>(operation: string, argument: T): Tracked<T> {
-  const flat = flatten(argument);
-  const nodes = flat.leaves.map(({ path, tensor }) => {
-    if (!isFloating(tensor.dtype)) {
-      throw new DTypeError(`${operation}: ${path === "" ? "the argument" : `"${path}"`} is ${tensor.dtype}, which has no derivatives.`, "Cast it with float(), or pass it as a later argument or in the closure.");
-    }
-    const node = alias(tensor.node);
-    node.tracked = true;
-    return node;
-  });
-  return {
-    leaves: flat.leaves,
-    nodes,
-    rebuild: (values) => flat.rebuild(values),
-    call(body) {
-      if (isParameterised(argument)) {
-        const variables = flat.leaves.map(({ tensor }) => tensor).filter((tensor) => tensor instanceof Variable);
-        return bound(variables, nodes, () => body(argument));
-      }
-      return body(flat.restore(nodes.map((node) => new Tensor(node))));
-    },
-  };
+function named({ path }: Leaf): string {
+  return path === "" ? "the argument" : `"${path}"`;
 }
 
 function requireScalar(operation: string, value: unknown): Tensor {
@@ -111,10 +135,9 @@ export function grad<T, Rest extends readonly unknown[]>(f: (x: T, ...rest: Rest
 
 function differentiate<T, Rest extends readonly unknown[]>(operation: string, f: (x: T, ...rest: Rest) => Tensor, x: T, rest: Rest): [Tensor, TreeOf<T, Tensor>] {
   return transform(() => {
-    const argument = track(operation, x);
+    const argument = new Tracked(operation, x);
     const value = requireScalar(operation, argument.call((tracked) => f(tracked, ...rest)));
-    const nodes = reverseNodes([value.node], argument.nodes, [ops.constant(1, value.dtype)]);
-    const gradients = argument.leaves.map(({ tensor }, index) => derivative(nodes[index], tensor));
+    const gradients = argument.gradients(reverseNodes([value.node], argument.nodes, [ops.constant(1, value.dtype)]), [value.node]);
     return { value: [value, argument.rebuild(gradients)], nodes: [value.node, ...gradients.map((gradient) => gradient.node)] };
   });
 }
@@ -131,21 +154,14 @@ export type Tangents<A extends readonly unknown[]> = { [I in keyof A]: TreeOf<A[
  */
 export function vjp<A extends readonly unknown[], R>(f: (...primals: A) => R, primals: A): [value: R, pullback: (cotangent: TreeOf<R, Tensor>) => Tangents<A>] {
   requireFunction("vjp", f);
-  const argument = track("vjp", primals as readonly unknown[]);
-  depth++;
-  let value: R;
-  try {
-    value = argument.call((tracked) => f(...(tracked as A)));
-  } finally {
-    depth--;
-  }
+  const argument = new Tracked<readonly unknown[]>("vjp", primals);
+  const value = argument.call((tracked) => f(...(tracked as A)));
   const output = flatten(value);
   const outputs = output.leaves.map(({ tensor }) => tensor.node);
   const pullback = (cotangent: TreeOf<R, Tensor>): Tangents<A> =>
     transform(() => {
       const cotangents = matching("vjp", "cotangent", flatten(cotangent).leaves, output.leaves);
-      const nodes = reverseNodes(outputs, argument.nodes, cotangents);
-      const gradients = argument.leaves.map(({ tensor }, index) => derivative(nodes[index], tensor));
+      const gradients = argument.gradients(reverseNodes(outputs, argument.nodes, cotangents), outputs);
       return { value: argument.rebuild(gradients) as Tangents<A>, nodes: gradients.map((gradient) => gradient.node) };
     });
   return [value, pullback];
@@ -161,13 +177,15 @@ export function vjp<A extends readonly unknown[], R>(f: (...primals: A) => R, pr
 export function jvp<A extends readonly unknown[], R>(f: (...primals: A) => R, primals: A, tangents: Tangents<A>): [value: R, tangent: TreeOf<R, Tensor>] {
   requireFunction("jvp", f);
   return transform(() => {
-    const argument = track("jvp", primals as readonly unknown[]);
+    const argument = new Tracked<readonly unknown[]>("jvp", primals);
     const directions = matching("jvp", "tangent", flatten(tangents).leaves, argument.leaves);
     const value = argument.call((tracked) => f(...(tracked as A)));
     const output = flatten(value);
-    const nodes = forwardNodes(output.leaves.map(({ tensor }) => tensor.node), argument.nodes, directions);
+    const outputs = output.leaves.map(({ tensor }) => tensor.node);
+    const nodes = forwardNodes(outputs, argument.nodes, directions);
+    if (nodes.every((node) => node === null)) argument.requireIndependent(outputs, () => true);
     const results = output.leaves.map(({ tensor }, index) => derivative(nodes[index], tensor));
-    return { value: [value, output.rebuild(results)], nodes: [...output.leaves.map(({ tensor }) => tensor.node), ...results.map((result) => result.node)] };
+    return { value: [value, output.rebuild(results)], nodes: [...outputs, ...results.map((result) => result.node)] };
   });
 }
 

@@ -52,6 +52,13 @@ export function vjp(
   return inputs.map((input) => pending.get(input) ?? null);
 }
 
+/** Whether a derivative leads from one of `outputs` to one of `inputs`. */
+export function reaches(outputs: readonly GraphNode[], inputs: readonly GraphNode[]): boolean {
+  if (outputs.length === 0 || inputs.length === 0) return false;
+  const path = differentiablePath(outputs, inputs);
+  return outputs.some((output) => path.has(output));
+}
+
 /** Passes the cotangents of what leaves `segment` back to what enters it, through a computation of its own. */
 function backThrough(
   segment: Segment,

@@ -10,6 +10,8 @@ import { formatShape, sameShape } from "../ops/shape.ts";
 import { zeros } from "../tensor/creation.ts";
 import { flatten, type Leaf, type Tree, type TreeOf } from "../tensor/pytree.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { inTransform } from "../tensor/trace.ts";
+import type { Variable } from "../tensor/variable.ts";
 
 export interface ScanOptions {
   /** Steps go from the last entry to the first; outputs stay beside their entries. Default false. */
@@ -24,7 +26,7 @@ export interface ScanOptions {
  *
  * The step is traced once and compiled once, and a training step's derivative keeps of every step only what the way back reads;
  * wrap it in {@link checkpoint} to keep the carries alone. `step` may close over tensors and modules, but reading a value inside
- * throws {@link LifetimeError}. A carry keeps its shape and dtype, otherwise {@link ShapeError}.
+ * throws {@link LifetimeError}, and assigning to a variable {@link ValueError}. A carry keeps its shape and dtype, otherwise {@link ShapeError}.
  *
  * @example
  * const [last, sums] = scan((total: Tensor, x: Tensor) => [total.add(x), total.add(x)], tensor(0), tensor([1, 2, 3]));
@@ -40,12 +42,14 @@ export function scan<C extends Tree, X extends Tree, Y extends Tree>(
   requireFunction("scan", step, "(total, x) => [total.add(x), total]");
   const carry = flatten(initial);
   const entries = flatten(sequence);
+  if (carry.modules.length + entries.modules.length > 0) throw new ValueError("scan: a module is in the carry or the sequence.", "Close over it, or pass its parameters() as a tree.");
   const steps = stepsOf(entries.leaves, length);
   const carries = carry.leaves.map(({ tensor: { shape, dtype } }) => ops.source({ shape, dtype }));
   const slices = entries.leaves.map(({ tensor: { shape, dtype } }) => ops.source({ shape: shape.slice(1), dtype }));
   const tensors = (nodes: readonly GraphNode[]): Tensor[] => nodes.map((node) => new Tensor(node));
 
-  const result: unknown = inSegment(undefined, () => step(carry.restore(tensors(carries)), entries.restore(tensors(slices))));
+  const result: unknown = inTransform({ assign: refuse }, () =>
+    inSegment(undefined, () => step(carry.restore(tensors(carries)), entries.restore(tensors(slices)))));
   if (!Array.isArray(result) || result.length !== 2) {
     throw new ValueError(`scan: the step returned ${describe(result)}.`, "Return the next carry and an output, e.g. [carry, carry] or [carry, []].");
   }
@@ -68,6 +72,11 @@ export function scan<C extends Tree, X extends Tree, Y extends Tree>(
     carry.rebuild(tensors(carries.map((_, index) => ops.scan(inputs, { body, carry: index })))),
     outputs.rebuild(tensors(each.map((node) => ops.scan(inputs, { body, each: node })))),
   ];
+}
+
+/** The step is traced once: its assignment would happen once, to a value of no step. */
+function refuse(variable: Variable): never {
+  throw new ValueError(`scan: the step assigns to a variable${variable.name === undefined ? "" : ` "${variable.name}"`}.`, "Carry the value, and assign it after the scan; or switch the module to evaluation with eval().");
 }
 
 function stepsOf(entries: readonly Leaf[], length: number | undefined): number {

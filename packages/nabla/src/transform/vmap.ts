@@ -3,12 +3,14 @@
 import { requireFunction } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { ShapeError, ValueError } from "../errors/errors.ts";
-import type { GraphNode } from "../ops/graph.ts";
+import { type GraphNode, topologicalOrder } from "../ops/graph.ts";
 import { normaliseAxis } from "../ops/shape.ts";
 import { eye } from "../tensor/creation.ts";
 import { transpose } from "../tensor/movement.ts";
 import { flatten, type Leaf, type TreeOf } from "../tensor/pytree.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { inTransform, substituted } from "../tensor/trace.ts";
+import type { Variable } from "../tensor/variable.ts";
 import { vmap as batchNodes } from "./batch.ts";
 import { grad, jvp } from "./derivatives.ts";
 
@@ -18,7 +20,8 @@ export type MappedAxes<A extends readonly unknown[]> = { readonly [I in keyof A]
 /**
  * `f` over a batch: arguments gain an axis (default the first of each), and results have it as axis 0.
  *
- * Reading a value inside `f` throws {@link LifetimeError}.
+ * Reading a value inside `f` throws {@link LifetimeError}. An assignment to a variable happens once for the batch; where the value
+ * depends on the example it throws {@link ValueError}. Of a module that is mapped over, every parameter has the axis: an ensemble.
  *
  * @example
  * const distances = vmap((a: Tensor, b: Tensor) => a.sub(b).square().sum(), [0, null]);
@@ -34,28 +37,38 @@ export function vmap<A extends readonly unknown[], R>(f: (...inputs: A) => R, ax
     const leaves = mapped.flatMap((entry) => (entry === undefined ? [] : entry.tree.leaves.map((leaf) => mappedLeaf(leaf, entry.axis))));
     const size = commonSize(leaves);
     const examples = leaves.map(({ node }) => ops.source({ shape: node.shape.slice(1), dtype: node.dtype }));
+    const parameters = leaves.flatMap(({ parameter }, index) => (parameter === undefined ? [] : [{ parameter, example: examples[index]! }]));
     let taken = 0;
     const values: readonly unknown[] = mapped.map((entry, index) => {
       if (entry === undefined) return inputs[index];
       const own = examples.slice(taken, (taken += entry.tree.leaves.length));
       return entry.tree.restore(own.map((node) => new Tensor(node)));
     });
-    const output = flatten(f(...(values as A)));
+    const output = inTransform({ assign: (variable, value) => requireShared(variable, value, examples) }, () =>
+      substituted(parameters.map(({ parameter }) => parameter), parameters.map(({ example }) => example), () => flatten(f(...(values as A)))));
     const nodes = batchNodes(output.leaves.map(({ tensor }) => tensor.node), examples, leaves.map(({ node }) => node), size);
     return output.rebuild(nodes.map((node) => new Tensor(node)));
   };
 }
 
+/** Throws {@link ValueError} where an example would give a variable a value of its own. */
+function requireShared(variable: Variable, value: GraphNode, examples: readonly GraphNode[]): void {
+  const order = topologicalOrder([value]);
+  if (!examples.some((example) => order.includes(example))) return;
+  throw new ValueError(`vmap: a variable${variable.name === undefined ? "" : ` "${variable.name}"`} is assigned a value that depends on the example.`, "Return it and assign outside what the batch makes of it, or switch the module to evaluation with eval().");
+}
+
 interface MappedLeaf {
   readonly path: string;
+  readonly parameter: Variable | undefined;
   /** With the mapped axis first. */
   readonly node: GraphNode;
 }
 
-function mappedLeaf({ path, tensor }: Leaf, axis: number): MappedLeaf {
+function mappedLeaf({ path, tensor, parameter }: Leaf, axis: number): MappedLeaf {
   const at = normaliseAxis("vmap", axis, tensor.rank);
   const others = tensor.shape.map((_, other) => other).filter((other) => other !== at);
-  return { path, node: transpose(tensor.node, [at, ...others]) };
+  return { path, parameter, node: transpose(tensor.node, [at, ...others]) };
 }
 
 function commonSize(leaves: readonly MappedLeaf[]): number {
