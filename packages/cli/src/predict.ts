@@ -1,11 +1,10 @@
 // `nabla predict`: what a saved network makes of image files, or of digits of the test set.
 // Each is drawn as the network sees it; with --json one object a line, for programs.
-import { readFile } from "node:fs/promises";
-import { io, type nn, train, ValueError } from "nabla";
+import { type nn, train, ValueError } from "nabla";
 import { dataset, type Dataset, mnist } from "nabla/data";
 import { loadClassifier } from "./classifier.ts";
 import { drawDigit, largest } from "./draw.ts";
-import { brightOnDark, readImage, resize } from "./image.ts";
+import { brightOnDark, readImageFile, resize } from "./image.ts";
 
 export interface PredictOptions {
   readonly samples?: readonly number[];
@@ -31,10 +30,7 @@ export async function predict(path: string, images: readonly string[], options: 
 async function digitsOfFiles(paths: readonly string[]): Promise<Digits> {
   const data = new Uint8Array(paths.length * SIDE * SIDE);
   for (const [index, path] of paths.entries()) {
-    const bytes = await readFile(path).catch(() => {
-      throw new io.FileError(`Cannot read the image "${path}".`, "Check the path, and that it is a file that you may read.");
-    });
-    data.set(resize(brightOnDark(readImage(bytes, path)), SIDE, SIDE).pixels, index * SIDE * SIDE);
+    data.set(resize(brightOnDark(await readImageFile(path)), SIDE, SIDE).pixels, index * SIDE * SIDE);
   }
   return { set: dataset({ images: { data, shape: [SIDE, SIDE], transform: (bytes) => bytes.float().div(255) } }), names: paths, truths: [] };
 }
