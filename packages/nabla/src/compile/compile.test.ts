@@ -309,3 +309,54 @@ describe("values inside others", () => {
     check({ inputs: [a, b, c, d], outputs: [sum, ops.add(at(a, 0), at(a, 6))] });
   });
 });
+
+describe("large programs", () => {
+  /** Instructions of a kernel's longest body. */
+  const longest = ({ kernels }: Program): number =>
+    Math.max(...kernels.map((kernel) => Math.max("body" in kernel ? kernel.body.length : 0, "epilogue" in kernel ? kernel.epilogue.length : 0)));
+  const bodyLimit = 1100;
+
+  test("a chain of any length becomes kernels of bounded bodies", () => {
+    const a = x(2);
+    let sum: GraphNode = a;
+    for (let i = 0; i < 5000; i++) sum = ops.add(ops.mul(sum, fill(0.999, a)), a);
+    let product: GraphNode = a;
+    for (let i = 0; i < 300; i++) product = ops.sin(product);
+    expect(longest(check({ inputs: [a], outputs: [sum, product] }))).toBeLessThan(bodyLimit);
+  });
+
+  test("so do a sum of many scalars, and a value that is read in halves again and again", () => {
+    const scalars = Array.from({ length: 1500 }, () => x());
+    expect(longest(check({ inputs: scalars, outputs: [scalars.reduce((a, b) => ops.add(a, b))] }))).toBeLessThan(bodyLimit);
+    let value: GraphNode = x(4096);
+    const [first] = [value];
+    while (value.shape[0]! > 1) {
+      const half = value.shape[0]! / 2;
+      value = ops.add(ops.slice(value, [0], [half]), ops.slice(value, [half], [2 * half]));
+    }
+    expect(longest(check({ inputs: [first], outputs: [value] }))).toBeLessThan(bodyLimit);
+  });
+
+  test("and values that share one array, each wanted", () => {
+    const a = x(5);
+    const others = Array.from({ length: 400 }, () => x(5));
+    const program = check({ inputs: [a, ...others], outputs: others.map((other) => ops.tanh(ops.mul(a, other))) });
+    expect(longest(program)).toBeLessThan(bodyLimit);
+    expect(program.kernels.length).toBeLessThan(10);
+  });
+
+  test("a hundred states that each read all others' old values", () => {
+    const states = Array.from({ length: 100 }, () => x(2));
+    const total = states.map((state): GraphNode => ops.exp(state)).reduce((a, b) => ops.add(a, b));
+    const mixed = ops.sum(ops.mul(total, total), [0]);
+    const updates = states.map((state, index) => ops.add(ops.mul(state, fill(index, state)), ops.broadcast(ops.reshape(mixed, [1]), [2])));
+    check({ inputs: states, outputs: updates, donate: states.map((_, index) => index) });
+  });
+
+  test("a hundred thousand nodes compile", () => {
+    let value: GraphNode = x(2);
+    const inputs = [value];
+    for (let i = 0; i < 100_000; i++) value = ops.neg(ops.abs(value));
+    expect(longest(compileProgram({ inputs, outputs: [value], donate: [] }))).toBeLessThan(bodyLimit);
+  });
+});

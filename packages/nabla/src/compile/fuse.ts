@@ -1,10 +1,13 @@
 // Fusion: stored values that one kernel can produce together become one cluster.
 // Elementwise values join the product or reduction they read (its epilogue), or the elementwise kernel whose data they share.
 import type { GraphNode } from "../ops/graph.ts";
-import { byKind } from "../ops/registry.ts";
-import { sameShape, sizeOf } from "../ops/shape.ts";
-import { type IndexMap, identityMap, type MovementNode } from "./index-map.ts";
+import { sizeOf } from "../ops/shape.ts";
+import { KERNEL_LIMIT } from "./body-size.ts";
+import { ClusterOrder } from "./cluster-order.ts";
+import type { Expression } from "./expression.ts";
+import { type IndexMap, identityMap } from "./index-map.ts";
 import { hasOwnKernel, treatmentOf } from "./kinds.ts";
+import type { Precedence } from "./precedence.ts";
 
 /** The stored nodes one kernel (for pad and concat: one group of kernels) produces. */
 export interface Cluster {
@@ -13,111 +16,9 @@ export interface Cluster {
   readonly roots: GraphNode[];
 }
 
-/** Stored values and leaves a root's kernel reads, and whether each is read only at the element being computed. */
-export type Reads = ReadonlyMap<GraphNode, boolean>;
-
-/** Finds what the kernel of `root` reads. */
-export function readsOf(root: GraphNode, stored: ReadonlySet<GraphNode>, leaves: ReadonlySet<GraphNode>): Reads {
-  const reads = new Map<GraphNode, boolean>();
-  const visited: Record<"here" | "anywhere", Set<GraphNode>> = { here: new Set(), anywhere: new Set() };
-  // `here`: what is read is the very element that is computed, sizes of 1 aside.
-  const visit = (node: GraphNode, here: boolean): void => {
-    const seen = visited[here ? "here" : "anywhere"];
-    if (seen.has(node)) return;
-    seen.add(node);
-    if (node !== root && (stored.has(node) || leaves.has(node))) reads.set(node, (reads.get(node) ?? true) && here);
-    else for (const input of node.inputs) visit(input, here && keepsPlace(node, input));
-  };
-  // Products, reductions and the like run over other coordinates than their output's.
-  if (hasOwnKernel(root)) for (const input of root.inputs) visit(input, false);
-  else visit(root, true);
-  return reads;
-}
-
-/** Whether an element of `node` is made of the same element of `input`. */
-function keepsPlace(reader: GraphNode, input: GraphNode): boolean {
-  const { kind, node } = byKind(reader);
-  switch (kind) {
-    case "elementwise":
-      return true;
-    case "movement":
-      return movesNothing(node, input);
-    case "leaf":
-    case "lookup":
-    case "reduction":
-    case "contraction":
-    case "scatter":
-    case "assembly":
-    case "loop":
-      return false;
-  }
-}
-
-function movesNothing(node: MovementNode, input: GraphNode): boolean {
-  switch (node.op) {
-    case "reshape":
-    case "broadcast":
-      return sameShape(node.shape.filter(isExtended), input.shape.filter(isExtended));
-    case "after":
-      return input === node.inputs[0];
-    case "transpose":
-    case "slice":
-      return false;
-  }
-}
-
-const isExtended = (extent: number): boolean => extent !== 1;
-
-/** Edges "must run before" between roots: data, and readers of a donated buffer before its writer. */
-export class Precedence {
-  readonly #after = new Map<GraphNode, Set<GraphNode>>();
-
-  add(before: GraphNode, after: GraphNode): void {
-    let set = this.#after.get(before);
-    if (set === undefined) this.#after.set(before, (set = new Set()));
-    set.add(after);
-  }
-
-  after(root: GraphNode): Iterable<GraphNode> {
-    return this.#after.get(root) ?? [];
-  }
-
-  /** The roots that must run both after `root` and before it, itself included; none where there is no such circle. */
-  circle(root: GraphNode): GraphNode[] {
-    const after = this.#reachable([root]);
-    return after.has(root) ? [...after].filter((other) => this.reaches(other, root)) : [];
-  }
-
-  /** Whether something outside `inside` must run after one of them and before another. */
-  returnsTo(inside: ReadonlySet<GraphNode>): boolean {
-    const outside = [...inside].flatMap((root) => [...this.after(root)]).filter((root) => !inside.has(root));
-    const after = this.#reachable(outside);
-    return [...inside].some((root) => after.has(root));
-  }
-
-  #reachable(from: readonly GraphNode[]): Set<GraphNode> {
-    const seen = new Set<GraphNode>();
-    const stack = [...from];
-    while (stack.length > 0) {
-      for (const next of this.after(stack.pop()!)) {
-        if (!seen.has(next)) {
-          seen.add(next);
-          stack.push(next);
-        }
-      }
-    }
-    return seen;
-  }
-
-  /** Whether `to` must run after `from`. */
-  reaches(from: GraphNode, to: GraphNode): boolean {
-    return this.#reachable([from]).has(to);
-  }
-}
-
 /** What fusion needs to know of the roots. */
 export interface RootFacts {
-  readonly reads: ReadonlyMap<GraphNode, Reads>;
+  readonly expressions: ReadonlyMap<GraphNode, Expression>;
   readonly precedence: Precedence;
   /** The leaf whose buffer a root overwrites. */
   readonly overwrites: ReadonlyMap<GraphNode, GraphNode>;
@@ -127,83 +28,143 @@ export interface RootFacts {
 
 /** Groups `roots` (in topological order) into clusters. */
 export function fuse(roots: readonly GraphNode[], facts: RootFacts): Cluster[] {
-  const { reads, precedence } = facts;
-  const clusterOf = new Map<GraphNode, Cluster>();
+  const order = new ClusterOrder(facts.precedence);
+  const members = new Members(facts);
   const clusters: Cluster[] = [];
-  for (const root of roots) {
-    if (clusterOf.has(root)) continue;
-    const joining = facts.together.get(root) ?? [root];
-    const home = hasOwnKernel(root) ? undefined : candidates(root, clusters, clusterOf, reads).find(
-      (cluster) => joining.every((each) => fits(each, cluster, facts)) && !separated(joining, cluster, clusterOf, precedence),
-    );
-    const cluster = home ?? { primary: root, roots: [] };
+  for (const joining of executionOrder(roots, facts)) {
+    const home = joining.some(hasOwnKernel) ? undefined : findHome(joining, order, members, facts);
+    const cluster = home ?? { primary: joining[0]!, roots: [] };
     if (home === undefined) clusters.push(cluster);
-    for (const each of joining) {
-      cluster.roots.push(each);
-      clusterOf.set(each, cluster);
-    }
+    order.add(joining, cluster);
+    members.add(joining, cluster);
   }
   return clusters;
 }
 
-/** Clusters worth joining, best first: a product read in place, a reduction, then elementwise kernels that share data. */
-function candidates(
-  root: GraphNode, clusters: readonly Cluster[], clusterOf: ReadonlyMap<GraphNode, Cluster>, reads: ReadonlyMap<GraphNode, Reads>,
-): Cluster[] {
-  const own = reads.get(root)!;
+/** The roots, each with those one kernel must produce with it: what must run first comes first, and otherwise in the order given. */
+function executionOrder(roots: readonly GraphNode[], { precedence, together }: RootFacts): (readonly GraphNode[])[] {
+  const units: (readonly GraphNode[])[] = [];
+  const done = new Set<GraphNode>();
+  const stack: { readonly unit: readonly GraphNode[]; readonly before: Iterator<GraphNode> }[] = [];
+  const enter = (root: GraphNode): void => {
+    const unit = together.get(root) ?? [root];
+    for (const each of unit) done.add(each);
+    stack.push({ unit, before: unit.flatMap((each) => [...precedence.before(each)])[Symbol.iterator]() });
+  };
+  for (const root of roots) {
+    if (!done.has(root)) enter(root);
+    while (stack.length > 0) {
+      const next = stack.at(-1)!.before.next();
+      if (next.done === true) units.push(stack.pop()!.unit);
+      else if (!done.has(next.value)) enter(next.value);
+    }
+  }
+  return units;
+}
+
+/** The best cluster for `joining`: the product one of them reads in place, a reduction, then elementwise kernels that share data. */
+function findHome(joining: readonly GraphNode[], order: ClusterOrder, members: Members, facts: RootFacts): Cluster | undefined {
+  const root = joining[0]!;
   const producers = new Set<Cluster>();
-  for (const node of own.keys()) {
-    const cluster = clusterOf.get(node);
+  for (const node of facts.expressions.get(root)!.reads.keys()) {
+    const cluster = order.clusterOf(node);
     if (cluster !== undefined) producers.add(cluster);
   }
   const producing = [...producers].sort((a, b) => treatmentOf(a.primary).preference - treatmentOf(b.primary).preference);
-  // Scalars (hyper-parameters) are read by all sorts of kernels; sharing one is no reason to join, but for other scalars.
-  const scalar = sizeOf(root.shape) === 1;
-  const sharing = clusters.filter(
-    (cluster) => !producers.has(cluster) && cluster.roots.some((other) => [...reads.get(other)!.keys()].some((node) => (sizeOf(node.shape) > 1 || scalar) && own.has(node))),
-  );
-  return [...producing, ...sharing.reverse()];
+  const ask = order.joining(joining);
+  const isHome = (cluster: Cluster): boolean => joining.every((each) => fits(each, cluster, order, facts)) && members.fit(joining, cluster) && ask.mayJoin(cluster);
+  return producing.find(isHome) ?? members.sharing(root).find((cluster) => !producers.has(cluster) && isHome(cluster));
 }
 
-/** Whether `root` can be computed at each element of the cluster's kernel. */
-function fits(root: GraphNode, cluster: Cluster, { reads, overwrites }: RootFacts): boolean {
-  const { primary } = cluster;
-  if (!treatmentOf(primary).joinable) return false;
-  if (identityMap(root.shape, primary.shape) === undefined) return false;
-  const readByRoot = reads.get(root)!;
-  // In one kernel an element may only depend on what is computed, or overwritten, at that very element.
-  const inPlace = (reader: Reads, writer: GraphNode): boolean => {
-    const overwritten = overwrites.get(writer);
-    return (reader.get(writer) ?? true) && (overwritten === undefined || (reader.get(overwritten) ?? true));
-  };
-  return cluster.roots.every((member) => inPlace(readByRoot, member) && inPlace(reads.get(member)!, root)) && (!hasOwnKernel(primary) || cluster.roots.some((member) => readByRoot.has(member)));
+/** Whether `root` can be computed at each element of the cluster's kernel, as far as its coordinates go. */
+function fits(root: GraphNode, { primary }: Cluster, order: ClusterOrder, { expressions }: RootFacts): boolean {
+  if (!treatmentOf(primary).joinable || identityMap(root.shape, primary.shape) === undefined) return false;
+  return !hasOwnKernel(primary) || [...expressions.get(root)!.reads.keys()].some((node) => order.clusterOf(node)?.primary === primary);
 }
 
-/** Whether something outside must run between `joining` and the cluster, so that joining would make a cycle. */
-function separated(joining: readonly GraphNode[], cluster: Cluster, clusterOf: ReadonlyMap<GraphNode, Cluster>, precedence: Precedence): boolean {
-  const inside = new Set<GraphNode>([...cluster.roots, ...joining]);
-  const stack: GraphNode[] = [];
-  const seen = new Set<GraphNode>();
-  const leave = (from: GraphNode): void => {
-    for (const next of precedence.after(from)) {
-      if (!inside.has(next) && !seen.has(next)) {
-        // What runs after one root of another cluster runs after its kernel, so all of its roots count.
-        for (const mate of clusterOf.get(next)?.roots ?? [next]) {
-          if (!seen.has(mate)) {
-            seen.add(mate);
-            stack.push(mate);
-          }
-        }
+/** What the roots of a cluster read, write and compute. */
+interface Contents {
+  readonly reads: Map<GraphNode, boolean>;
+  readonly overwritten: Set<GraphNode>;
+  /** Its number, ascending. */
+  readonly number: number;
+  size: number;
+}
+
+/** Clusters of one domain that share data, tried for a root: a bound on compile time. */
+const SHARING_TRIED = 8;
+
+class Members {
+  readonly #facts: RootFacts;
+  readonly #contents = new Map<Cluster, Contents>();
+  /** Elementwise clusters by what they read and the elements they run over. */
+  readonly #readers = new Map<GraphNode, Map<string, Cluster[]>>();
+
+  constructor(facts: RootFacts) {
+    this.#facts = facts;
+  }
+
+  add(joining: readonly GraphNode[], cluster: Cluster): void {
+    const { expressions, overwrites } = this.#facts;
+    let contents = this.#contents.get(cluster);
+    if (contents === undefined) {
+      contents = { reads: new Map(), overwritten: new Set(), number: this.#contents.size, size: 0 };
+      this.#contents.set(cluster, contents);
+    }
+    for (const root of joining) {
+      const { reads, size } = expressions.get(root)!;
+      contents.size += size;
+      const leaf = overwrites.get(root);
+      if (leaf !== undefined) contents.overwritten.add(leaf);
+      for (const [node, here] of reads) {
+        if (!contents.reads.has(node) && !hasOwnKernel(cluster.primary)) this.#index(node, cluster);
+        contents.reads.set(node, (contents.reads.get(node) ?? true) && here);
       }
     }
-  };
-  inside.forEach(leave);
-  while (stack.length > 0) {
-    const node = stack.pop()!;
-    for (const next of precedence.after(node)) if (inside.has(next)) return true;
-    leave(node);
   }
-  return false;
+
+  #index(node: GraphNode, cluster: Cluster): void {
+    let byDomain = this.#readers.get(node);
+    if (byDomain === undefined) this.#readers.set(node, (byDomain = new Map()));
+    const key = domainKey(cluster.primary);
+    const known = byDomain.get(key);
+    if (known === undefined) byDomain.set(key, [cluster]);
+    else known.push(cluster);
+  }
+
+  /** In one kernel an element may only depend on what is computed, or overwritten, at that very element; and a body has its limit. */
+  fit(joining: readonly GraphNode[], cluster: Cluster): boolean {
+    const { expressions, overwrites } = this.#facts;
+    const contents = this.#contents.get(cluster)!;
+    const roots = new Set(cluster.roots);
+    let { size } = contents;
+    for (const root of joining) {
+      const expression = expressions.get(root)!;
+      size += expression.size;
+      for (const [node, here] of expression.reads) if (!here && (roots.has(node) || contents.overwritten.has(node))) return false;
+      const leaf = overwrites.get(root);
+      if (leaf !== undefined && contents.reads.get(leaf) === false) return false;
+    }
+    return size <= KERNEL_LIMIT;
+  }
+
+  /** Elementwise clusters over the elements of `root` that read what it reads, the latest first. */
+  sharing(root: GraphNode): Cluster[] {
+    const key = domainKey(root);
+    // Scalars (hyper-parameters) are read by all sorts of kernels; sharing one is no reason to join, but for other scalars.
+    const scalar = sizeOf(root.shape) === 1;
+    const found = new Set<Cluster>();
+    for (const node of this.#facts.expressions.get(root)!.reads.keys()) {
+      if (sizeOf(node.shape) === 1 && !scalar) continue;
+      for (const cluster of this.#readers.get(node)?.get(key)?.slice(-SHARING_TRIED) ?? []) found.add(cluster);
+    }
+    return [...found].sort((a, b) => this.#contents.get(b)!.number - this.#contents.get(a)!.number).slice(0, SHARING_TRIED);
+  }
+}
+
+/** Text that the domains of two elementwise kernels share exactly when they run over the same elements. */
+function domainKey({ shape }: GraphNode): string {
+  return shape.filter((extent) => extent !== 1).join();
 }
 
 /** The identity map of `node` over the cluster's coordinates; fusion made sure that it exists. */

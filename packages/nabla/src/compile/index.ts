@@ -3,19 +3,20 @@
 import type { Program, ProgramBuffer } from "../devices/device.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { bytesPerElement, type DType } from "../ops/dtype.ts";
-import { dependencies, GraphNode, topologicalOrder } from "../ops/graph.ts";
-import { siblingsAmong } from "../ops/scan.ts";
-import { rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
-import { type Cluster, fuse, Precedence, readsOf, type Reads } from "./fuse.ts";
+import { dependencies, type GraphNode } from "../ops/graph.ts";
+import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
+import { stageOutputs } from "./donate.ts";
+import { type Cluster, fuse } from "./fuse.ts";
 import { Homes, isContiguous } from "./homes.ts";
 import { isMovement } from "./index-map.ts";
-import { hasOwnKernel } from "./kinds.ts";
 import type { Place } from "./body.ts";
 import { type Buffers, lowerCluster } from "./lower.ts";
 import { type Lifetime, planArena } from "./plan.ts";
+import type { Precedence } from "./precedence.ts";
 import { schedule } from "./schedule.ts";
 import { simplify } from "./simplify.ts";
-import { canonical, chooseStored } from "./store.ts";
+import { analyse, inPlaceOutputs, precedenceOf, type Stage } from "./stage.ts";
+import { canonical } from "./store.ts";
 
 /** A graph to compile. */
 export interface CompileRequest {
@@ -42,132 +43,10 @@ export function compileProgram(request: CompileRequest): Program {
   };
 }
 
-/** The graph with every output a node of its own, and where those live. */
-interface Stage {
-  readonly leaves: readonly GraphNode[];
-  /** Slot of each output node; the slot of a leaf means that the output overwrites it. */
-  readonly outputs: ReadonlyMap<GraphNode, number>;
-  /** Values stored whatever they cost: they wait until everything has read what they will overwrite, or two kernels share them. */
-  readonly held: readonly GraphNode[];
-  readonly stored: ReadonlySet<GraphNode>;
-  readonly users: ReadonlyMap<GraphNode, ReadonlySet<GraphNode>>;
-  readonly roots: readonly GraphNode[];
-  readonly reads: ReadonlyMap<GraphNode, Reads>;
-  /** Rough instructions an element, were nothing but kernels' results stored. */
-  readonly cost: ReadonlyMap<GraphNode, number>;
-  /** Roots that one kernel must produce, by each of them. */
-  readonly together: ReadonlyMap<GraphNode, readonly GraphNode[]>;
-  /** The roots whose kernels read a stored value or a leaf. */
-  readonly readers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
-  /** The nodes that take a node as input. */
-  readonly consumers: ReadonlyMap<GraphNode, readonly GraphNode[]>;
-}
-
-/** An output that is an input, is given twice, or cannot be written in place becomes a copy. */
-function stageOutputs(inputs: readonly GraphNode[], outputs: readonly GraphNode[], slotOf: readonly number[]): Stage {
-  const leaves = new Set(inputs);
-  const targets = new Map<GraphNode, number>();
-  outputs.forEach((output, index) => {
-    const node = canonical(output);
-    targets.set(leaves.has(node) || targets.has(node) ? copyOf(node) : node, slotOf[index]!);
-  });
-  const held: GraphNode[] = [];
-  let stage = analyse(inputs, targets, held);
-  for (;;) {
-    const precedence = precedenceOf(stage);
-    const refused = inPlaceOutputs(stage).filter(({ node, leaf }) => !writableInPlace(node, leaf, stage) || precedence.reaches(node, node));
-    const [first] = refused;
-    if (first === undefined) return stage;
-    const circles: GraphNode[][] = [];
-    for (const { node, leaf } of refused) {
-      if (stage.together.has(node) || !writableInPlace(node, leaf, stage) || circles.some((circle) => circle.includes(node))) continue;
-      const circle = precedence.circle(node);
-      if (canShareKernel(circle, stage)) circles.push(circle);
-    }
-    if (circles.length > 0) {
-      stage = { ...stage, together: new Map([...stage.together, ...circles.flatMap((circle) => circle.map((root) => [root, circle] as const))]) };
-      continue;
-    }
-    const { node } = first;
-    targets.set(copyOf(node), targets.get(node)!);
-    targets.delete(node);
-    held.push(node);
-    stage = analyse(inputs, targets, held);
-  }
-}
-
-/**
- * Updates that read each other's old values can only be written in place by one kernel, which has read an element of all
- * of them before it writes one. They must be elementwise over the same elements, with nothing in between.
- */
-function canShareKernel(roots: readonly GraphNode[], stage: Stage): boolean {
-  const overwritten = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
-  const inside = new Set(roots);
-  return roots.every((root) => {
-    const reads = stage.reads.get(root)!;
-    return !hasOwnKernel(root) && sameShape(root.shape, roots[0]!.shape)
-      && roots.every((other) => (reads.get(other) ?? true) && (reads.get(overwritten.get(other) ?? other) ?? true));
-  }) && !precedenceOf({ ...stage, together: new Map(roots.map((root) => [root, roots])) }).returnsTo(inside);
-}
-
-function copyOf(node: GraphNode): GraphNode {
-  return new GraphNode("stopGradient", [node], {}, node);
-}
-
-function analyse(inputs: readonly GraphNode[], outputs: ReadonlyMap<GraphNode, number>, held: readonly GraphNode[]): Stage {
-  const leaves = new Set(inputs);
-  const order = topologicalOrder([...outputs.keys()], leaves);
-  const { stored, users, cost } = chooseStored(order, leaves, [...outputs.keys(), ...held]);
-  const roots = order.filter((node) => stored.has(node));
-  const reads = new Map(roots.map((root) => [root, readsOf(root, stored, leaves)]));
-  const readers = new Map<GraphNode, GraphNode[]>();
-  for (const [root, nodes] of reads) {
-    for (const node of nodes.keys()) {
-      const known = readers.get(node);
-      if (known === undefined) readers.set(node, [root]);
-      else known.push(root);
-    }
-  }
-  // One kernel gives all values of a loop.
-  const together = siblingsAmong(roots);
-  const consumers = new Map<GraphNode, GraphNode[]>(order.map((node) => [node, []]));
-  for (const node of order) for (const input of dependencies(node)) consumers.get(input)!.push(node);
-  return { leaves: inputs, outputs, held, stored, users, cost, roots, reads, readers, consumers, together };
-}
-
-/** The outputs that take over an input's buffer. */
-function inPlaceOutputs(stage: Stage): { readonly node: GraphNode; readonly leaf: GraphNode }[] {
-  return [...stage.outputs].flatMap(([node, slot]) => {
-    const leaf = stage.leaves[slot];
-    return leaf === undefined ? [] : [{ node, leaf }];
-  });
-}
-
-/** Whether the writer reads the old value, if at all, only at the element it writes. Other readers must be able to go first, too. */
-function writableInPlace(node: GraphNode, leaf: GraphNode, stage: Stage): boolean {
-  const own = stage.reads.get(node)!.get(leaf);
-  if (sizeOf(node.shape) !== sizeOf(leaf.shape) || node.dtype !== leaf.dtype) return false;
-  if (own === false || (hasOwnKernel(node) && own !== undefined)) return false;
-  return own === undefined || sameShape(node.shape, leaf.shape);
-}
-
-/** What must run before what: producers before readers, and readers of a donated buffer before its writer. */
-function precedenceOf(stage: Stage): Precedence {
-  const precedence = new Precedence();
-  for (const root of stage.roots) {
-    for (const read of stage.reads.get(root)!.keys()) if (stage.stored.has(read)) precedence.add(read, root);
-  }
-  for (const { node, leaf } of inPlaceOutputs(stage)) {
-    const mates = stage.together.get(node);
-    for (const reader of stage.readers.get(leaf) ?? []) {
-      if (reader !== node && mates?.includes(reader) !== true) precedence.add(reader, node);
-    }
-  }
-  return precedence;
-}
-
 /** A value that two kernels compute is stored after all when it costs more than this. */
 const SHARED_LIMIT = 20;
+/** Times that fusing is done anew for them. */
+const ROUNDS = 8;
 
 interface Fused {
   readonly stage: Stage;
@@ -175,20 +54,39 @@ interface Fused {
   readonly precedence: Precedence;
 }
 
-/** Fuses; a dear value that two kernels turn out to compute is stored after all, and the rest fused anew. */
-function fuseStoring(stage: Stage): Fused {
-  const precedence = precedenceOf(stage);
-  const overwrites = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
-  const clusters = fuse(stage.roots, { reads: stage.reads, precedence, overwrites, together: stage.together });
+/** Fuses; dear values that two kernels turn out to compute are stored after all, and the rest fused anew. */
+function fuseStoring(start: Stage): Fused {
+  let stage = start;
+  for (let round = 1; ; round++) {
+    const precedence = precedenceOf(stage);
+    const overwrites = new Map(inPlaceOutputs(stage).map(({ node, leaf }) => [node, leaf]));
+    const clusters = fuse(stage.roots, { expressions: stage.expressions, precedence, overwrites, together: stage.together });
+    const twice = computedTwice(stage, clusters);
+    if (twice.length === 0 || round === ROUNDS) return { stage, clusters, precedence };
+    const again = analyse(stage.leaves, stage.outputs, [...stage.held, ...twice]);
+    stage = { ...again, together: new Map([...again.together, ...stage.together]) };
+  }
+}
+
+/** Dear values that several kernels compute, were those after them in the order stored by one of those kernels. */
+function computedTwice({ order, stored, cost }: Stage, clusters: readonly Cluster[]): GraphNode[] {
   const clusterOf = new Map(clusters.flatMap((cluster) => cluster.roots.map((root) => [root, cluster] as const)));
-  const twice = [...stage.users].filter(([node, users]) =>
-    !stage.stored.has(node) && stage.cost.get(node)! > SHARED_LIMIT && !isMovement(node) && new Set([...users].map((user) => clusterOf.get(user))).size > 1);
-  if (twice.length === 0) return { stage, clusters, precedence };
-  // The last of a chain is enough: what it is made of is then computed once, on the way.
-  const among = new Set(twice.map(([node]) => node));
-  const last = [...among].filter((node) => !stage.consumers.get(node)!.some((consumer) => among.has(consumer)));
-  const again = analyse(stage.leaves, stage.outputs, [...stage.held, ...last]);
-  return fuseStoring({ ...again, together: new Map([...again.together, ...stage.together]) });
+  const found: GraphNode[] = [];
+  const computing = new Map<GraphNode, { readonly cluster: Cluster; several: boolean }>();
+  for (const node of order.toReversed()) {
+    let own = stored.has(node) ? { cluster: clusterOf.get(node)!, several: false } : computing.get(node);
+    if (own === undefined) continue;
+    if (own.several && cost.get(node)! > SHARED_LIMIT && !isMovement(node)) {
+      found.push(node);
+      own = { cluster: own.cluster, several: false };
+    }
+    for (const input of dependencies(node)) {
+      const known = computing.get(input);
+      if (known === undefined) computing.set(input, { ...own });
+      else if (own.several || known.cluster !== own.cluster) known.several = true;
+    }
+  }
+  return found;
 }
 
 function lower(stage: Stage, clusters: readonly Cluster[], precedence: Precedence): Pick<Program, "kernels" | "phases" | "buffers" | "arenaBytes"> {

@@ -1,7 +1,8 @@
 // Scheduling: clusters → phases. A cluster runs in the first phase after everything it must wait for,
 // so the fewest barriers separate the kernels.
 import type { GraphNode } from "../ops/graph.ts";
-import type { Cluster, Precedence } from "./fuse.ts";
+import type { Cluster } from "./fuse.ts";
+import type { Precedence } from "./precedence.ts";
 
 /**
  * Clusters of each phase; those of one phase are independent. Where `mayOverlap(before, after)` for all that `after` waits for in a

@@ -3,6 +3,7 @@
 import { dependencies, type GraphNode } from "../ops/graph.ts";
 import { byKind, ruleOf } from "../ops/registry.ts";
 import { sizeOf } from "../ops/shape.ts";
+import { cutExpressions } from "./body-size.ts";
 import { isAffineReshape, isMovement, type MovementNode } from "./index-map.ts";
 import { hasOwnKernel } from "./kinds.ts";
 
@@ -10,7 +11,7 @@ import { hasOwnKernel } from "./kinds.ts";
 export interface Storing {
   readonly stored: ReadonlySet<GraphNode>;
   readonly users: ReadonlyMap<GraphNode, ReadonlySet<GraphNode>>;
-  /** Rough instructions an element, were nothing but kernels' results stored. */
+  /** Rough instructions an element, were nothing but what must be stored. */
   readonly cost: ReadonlyMap<GraphNode, number>;
 }
 
@@ -30,8 +31,9 @@ export function canonical(node: GraphNode): GraphNode {
 
 /** Decides what is stored. `order` is topological, `leaves` are bound at run time, `outputs` must be stored. */
 export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>, outputs: readonly GraphNode[]): Storing {
-  const cost = inlineCosts(order, leaves);
-  const stored = new Set<GraphNode>(outputs);
+  const cuts = cutExpressions(order, leaves, new Set(outputs));
+  const cost = inlineCosts(order, leaves, cuts);
+  const stored = new Set<GraphNode>([...outputs, ...cuts]);
   const users = new Map<GraphNode, Set<GraphNode>>(order.map((node) => [node, new Set()]));
   const force = (node: GraphNode): void => {
     const target = canonical(node);
@@ -94,10 +96,10 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
   return { stored, users, cost };
 }
 
-function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>): Map<GraphNode, number> {
+function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>, cuts: ReadonlySet<GraphNode>): Map<GraphNode, number> {
   const cost = new Map<GraphNode, number>();
   for (const node of order) {
-    if (leaves.has(node) || hasOwnKernel(node)) {
+    if (leaves.has(node) || cuts.has(node) || hasOwnKernel(node)) {
       cost.set(node, 1);
     } else {
       let total = ruleOf(node).cost;

@@ -208,7 +208,7 @@ function visit(outputs: readonly GraphNode[], isLeaf: (node: GraphNode) => boole
     const node = stack.pop()!;
     if (seen.has(node)) continue;
     seen.add(node);
-    if (!isLeaf(node)) stack.push(...dependencies(node));
+    if (!isLeaf(node)) for (const input of dependencies(node)) stack.push(input);
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }
