@@ -1,6 +1,6 @@
 // The running state of a reduction in registers: start, take a value, join two states, join the lanes of one.
 // Orders are fixed by the code alone, so results do not depend on how units are shared out.
-import { add, binary, constant, type FunctionBuilder, get, select, shuffle } from "./build.ts";
+import { add, binary, constant, type FunctionBuilder, get, select, shuffle, unary } from "./build.ts";
 import type { Expr, Kind, Local } from "./ir.ts";
 import type { ReduceOp } from "../kernels/kernel.ts";
 import { extremum } from "./scalar.ts";
@@ -34,6 +34,12 @@ export function reset(f: FunctionBuilder, running: Running): void {
 
 export const stateOf = (running: Running): State => running.map(get);
 
+/** a > b, where NaN is above every number. */
+function exceeds(a: Expr, b: Expr): Expr {
+  const above = binary("gt", a, b);
+  return a.kind === "i32" ? above : binary("or", above, binary("and", binary("ne", a, a), binary("eq", b, b)));
+}
+
 /** running ← running joined with `state`, which comes later. */
 export function accumulate(f: FunctionBuilder, { op }: Reduction, running: Running, [value, position]: State): void {
   const [best, at] = running;
@@ -45,7 +51,7 @@ export function accumulate(f: FunctionBuilder, { op }: Reduction, running: Runni
       f.set(best!, extremum(f, "gt", get(best!), value!));
       return;
     case "argmax": {
-      const better = f.let("better", binary("lt", get(best!), value!));
+      const better = f.let("better", exceeds(value!, get(best!)));
       f.set(best!, select(better, value!, get(best!)));
       f.set(at!, select(better, position!, get(at!)));
     }
@@ -60,8 +66,9 @@ function join(f: FunctionBuilder, { op }: Reduction, a: State, b: State): State 
     case "max":
       return [extremum(f, "gt", a[0]!, b[0]!)];
     case "argmax": {
-      const earlier = binary("and", binary("eq", a[0]!, b[0]!), binary("lt", b[1]!, a[1]!));
-      const better = f.let("better", binary("or", binary("lt", a[0]!, b[0]!), earlier));
+      const level = unary("not", binary("or", exceeds(a[0]!, b[0]!), exceeds(b[0]!, a[0]!)));
+      const earlier = binary("and", level, binary("lt", b[1]!, a[1]!));
+      const better = f.let("better", binary("or", exceeds(b[0]!, a[0]!), earlier));
       return [f.let("best", select(better, b[0]!, a[0]!)), f.let("position", select(better, b[1]!, a[1]!))];
     }
   }

@@ -50,7 +50,10 @@ function argmaxSample(dtype: DType, shape: Shape, axis: number, name?: string): 
   return { inputs: [spread(dtype, shape, -50, 50)], params: { axis }, ...(name === undefined ? {} : { name }) };
 }
 
-/** First position of the maximum along `axis`, int32. */
+/** NaN is above every number, as NumPy has it. */
+const exceeds = (a: number, b: number): boolean => a > b || (Number.isNaN(a) && !Number.isNaN(b));
+
+/** First position of the maximum along `axis`, int32; of the first NaN, if there is one. */
 export function argmax(x: GraphNode, axis: number): GraphNode<"argmax"> {
   return apply(argmaxRule, [x], { axis });
 }
@@ -72,7 +75,7 @@ export const argmaxRule: Rule<"argmax"> = {
     for (let o = 0; o < out.data.length; o++) {
       const start = Math.floor(o / inner) * inner * extent + (o % inner);
       let best = 0;
-      for (let i = 1; i < extent; i++) if (data[start + i * inner]! > data[start + best * inner]!) best = i;
+      for (let i = 1; i < extent; i++) if (exceeds(data[start + i * inner]!, data[start + best * inner]!)) best = i;
       out.data[o] = best;
     }
   },
@@ -91,6 +94,9 @@ export const argmaxRule: Rule<"argmax"> = {
     argmaxSample("int32", [3, 7], 1, "int32"),
     { inputs: [host("float32", [2, 5], [1, 3, 3, 2, 3, 0, 0, 0, 0, 0])], params: { axis: 1 }, name: "the first of equals" },
     { inputs: [host("float32", [2, 3], [-Infinity, -5, -Infinity, -Infinity, -Infinity, -Infinity])], params: { axis: 1 }, name: "minus infinity" },
+    ...(["float32", "float64"] as const).map((dtype) =>
+      ({ inputs: [host(dtype, [4, 9], Array.from({ length: 36 }, (_, i) => ([3, 11, 13, 18, 35].includes(i) ? NaN : i === 5 ? Infinity : (i * 7) % 10)))], params: { axis: 1 }, name: `the first NaN, ${dtype}` })),
+    { inputs: [host("float32", [3, 5], [1, NaN, 3, 4, 5, NaN, 2, 3, 9, 5, 1, NaN, 3, 4, NaN])], params: { axis: 0 }, name: "the first NaN of columns" },
     { inputs: [host("int32", [1, 3], [-2147483648, -2147483648, -2147483648])], params: { axis: 1 }, name: "least int32" },
   ],
   errors: [

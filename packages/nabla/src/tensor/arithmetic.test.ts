@@ -73,6 +73,30 @@ onEveryDevice("arithmetic", () => {
     expect(() => tensor([1]).clip(1, 0)).toThrow(ValueError);
   });
 
+  test("constant integer powers are exact products, with the signs and infinities of powers", () => {
+    const x = tensor([-3, -0.5, -0, 0, 2, Infinity, -Infinity, NaN]);
+    for (const exponent of [1, 3, 4, 5, 7, 8, -1, -2, -3]) {
+      const expected = values(x).map((value) => Math.fround(value ** exponent));
+      values(x.pow(exponent)).forEach((value, index) => {
+        if (!Object.is(value, expected[index])) expect(value / expected[index]!, `power ${exponent}`).toBeCloseTo(1, 6);
+      });
+    }
+    expect(tensor([-0]).pow(-1).item()).toBe(-Infinity);
+    expect(tensor([-0]).pow(3).item()).toBe(-0);
+    expect(tensor([1e-10]).pow(-3).item()).toBeCloseTo(1e30, -25);
+  });
+
+  test("rounding keeps the sign of zero", () => {
+    for (const dtype of ["float32", "float64"] as const) {
+      const x = tensor([-0.2, -0, 0, 0.2, -0.5, 0.5, -1.5], { dtype });
+      expect(x.round().toArray()).toEqual([-0, -0, 0, 0, -0, 0, -2]);
+      expect(x.ceil().toArray()).toEqual([-0, -0, 0, 1, -0, 1, -1]);
+      expect(x.trunc().toArray()).toEqual([-0, -0, 0, 0, -0, 0, -1]);
+      expect(x.floor().toArray()).toEqual([-1, -0, 0, 0, -1, 0, -2]);
+    }
+    expect(tensor([-0]).sin().item()).toBe(-0);
+  });
+
   test("softplus neither overflows nor loses small values", () => {
     expect(values(tensor([-1000, 0, 1000], { dtype: "float64" }).softplus())).toEqual([0, Math.log(2), 1000]);
   });

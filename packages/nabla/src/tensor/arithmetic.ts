@@ -80,8 +80,22 @@ export function div(a: GraphNode, b: NodeOperand): GraphNode {
   return ops.div(...floatingPair("div", a, b));
 }
 
+/** Powers up to this are products, which err by half a unit in the last place for each factor but the first. */
+const MOST_MULTIPLIED = 8;
+
+/** x^count by repeated squaring. */
+function repeatedProduct(x: GraphNode, count: number): GraphNode {
+  if (count === 1) return x;
+  const root = repeatedProduct(square(x), Math.floor(count / 2));
+  return count % 2 === 0 ? root : mul(root, x);
+}
+
 export function pow(a: GraphNode, b: NodeOperand): GraphNode {
   if (b === 2) return square(a);
+  if (typeof b === "number" && Number.isInteger(b) && Math.abs(b) <= MOST_MULTIPLIED && b !== 0) {
+    const x = floating(a);
+    return repeatedProduct(b > 0 ? x : ops.div(ops.scalarLike(1, x), x), Math.abs(b));
+  }
   return ops.pow(...floatingPair("pow", a, b));
 }
 
@@ -118,7 +132,10 @@ export function round(x: GraphNode): GraphNode {
   if (x.dtype !== "float32" && x.dtype !== "float64") return x;
   const limit = ops.scalarLike(NO_FRACTION[x.dtype], x);
   const large = ops.select(ops.less(x, ops.scalarLike(0, x)), ops.neg(limit), limit);
-  const rounded = ops.sub(ops.add(x, large), large);
+  const sum = ops.sub(ops.add(x, large), large);
+  const zero = ops.scalarLike(0, x);
+  // A rounded −0.2 is −0.
+  const rounded = ops.select(ops.equal(sum, zero), ops.mul(x, zero), sum);
   return ops.stopGradient(ops.select(ops.less(ops.abs(x), limit), rounded, x));
 }
 
@@ -184,7 +201,7 @@ export abstract class ArithmeticMethods extends MovementMethods {
   }
 
   /**
-   * this to the power of other; integers are taken as float32, but for a power of 2.
+   * this to the power of other; integers are taken as float32, but for a power of 2. Constant integer powers up to 8 are products.
    *
    * @example
    * tensor([2, 3]).pow(2).toArray(); // [4, 9]

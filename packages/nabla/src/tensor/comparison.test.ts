@@ -11,6 +11,20 @@ onEveryDevice("comparison", () => {
     expect(x.notEqual(2).logicalAnd(x.less(3)).logicalNot().dtype).toBe("bool");
   });
 
+  test("integers compare with numbers that their dtype does not hold", () => {
+    for (const dtype of ["uint8", "int32"] as const) {
+      const x = tensor([0, 7, 255], { dtype });
+      expect(x.less(300).toArray()).toEqual([1, 1, 1]);
+      expect(x.less(1e10).toArray()).toEqual([1, 1, 1]);
+      expect(x.greater(-1).toArray()).toEqual([1, 1, 1]);
+      expect(x.greaterEqual(-Infinity).toArray()).toEqual([1, 1, 1]);
+      expect(x.equal(263).toArray()).toEqual([0, 0, 0]);
+      expect(x.notEqual(NaN).toArray()).toEqual([1, 1, 1]);
+      expect(x.lessEqual(NaN).toArray()).toEqual([0, 0, 0]);
+    }
+    expect(tensor([16777217], { dtype: "int32" }).greater(16777216.5).toArray()).toEqual([1]);
+  });
+
   test("where chooses", () => {
     expect(tensor([[true], [false]]).where(tensor([1, 2]), 0).toArray()).toEqual([[1, 2], [0, 0]]);
   });

@@ -17,9 +17,10 @@ export interface CloseOptions {
   readonly absolute?: number;
 }
 
-/** Compared in the wider dtype of the two; a fraction beside an integer tensor compares as float32. */
+/** Compared in the wider dtype of the two; integers beside a number that their dtype does not hold compare in float64, which holds both. */
 function comparable(operation: string, a: GraphNode, b: NodeOperand): [GraphNode, GraphNode] {
-  return typeof b === "number" && !Number.isInteger(b) ? floatingPair(operation, a, b) : arithmeticPair(operation, a, b);
+  const held = typeof b !== "number" || isFloating(a.dtype) || b === (a.dtype === "uint8" ? b & 255 : b | 0);
+  return held ? arithmeticPair(operation, a, b) : pair(operation, a, b, "float64");
 }
 
 export function equal(a: GraphNode, b: NodeOperand): GraphNode {

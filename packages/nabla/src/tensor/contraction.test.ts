@@ -5,12 +5,27 @@ import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { vjp } from "../transform/reverse.ts";
 import { arange, ones, tensor, zeros } from "./creation.ts";
+import { einsum } from "./einsum.ts";
 import type { Tensor } from "./tensor.ts";
 
 onEveryDevice("matmul", () => {
   const product = (a: number[][], b: number[][]): number[][] => a.map((row) => b[0]!.map((_, n) => row.reduce((sum, x, k) => sum + x * b[k]![n]!, 0)));
   const a = [[1, 2, 3], [4, 5, 6]];
   const b = [[1, 0], [2, 1], [0, 3]];
+
+  test("integers multiply exactly in int32, and wrap", () => {
+    const x = tensor([[16777217, 2], [3, -4]], { dtype: "int32" });
+    const y = tensor([[1, 0], [0, 1]], { dtype: "uint8" });
+    expect(x.matmul(y).dtype).toBe("int32");
+    expect(x.matmul(y).toArray()).toEqual([[16777217, 2], [3, -4]]);
+    expect(x.matmul(tensor([1, 1], { dtype: "int32" })).toArray()).toEqual([16777219, -1]);
+    expect(tensor([65537], { dtype: "int32" }).matmul(tensor([65537], { dtype: "int32" })).item()).toBe(Math.imul(65537, 65537));
+    expect(einsum("ij,jk->ik", x, y).toArray()).toEqual([[16777217, 2], [3, -4]]);
+    const left = Array.from({ length: 5 }, (_, i) => Array.from({ length: 19 }, (_, k) => i * 1000003 - k * 70001));
+    const right = Array.from({ length: 19 }, (_, k) => Array.from({ length: 23 }, (_, j) => (k * 3 - j * 5) % 7));
+    expect(tensor(left, { dtype: "int32" }).matmul(tensor(right, { dtype: "int32" })).toArray()).toEqual(product(left, right));
+    expect(tensor([left, left], { dtype: "int32" }).matmul(tensor(right, { dtype: "int32" })).toArray()).toEqual([product(left, right), product(left, right)]);
+  });
 
   test("matrices and vectors", () => {
     expect(tensor(a).matmul(tensor(b)).toArray()).toEqual(product(a, b));

@@ -1,22 +1,26 @@
 // Matrix products: vectors and stacks of matrices brought into the primitive's form.
 // A transposed operand costs nothing: the compiler makes it a flag of the product.
 import * as ops from "../ops/build.ts";
-import { promote } from "../ops/dtype.ts";
+import { isFloating, promote } from "../ops/dtype.ts";
 import { ShapeError } from "../errors/errors.ts";
 import type { AnyNode, GraphNode } from "../ops/graph.ts";
 import { broadcastShapes, formatShape, type Shape, sizeOf } from "../ops/shape.ts";
 import { cast, floating, mul } from "./arithmetic.ts";
 import { broadcastTo, expandDims, reshape } from "./movement.ts";
-import { ReductionMethods } from "./reduction.ts";
+import { ReductionMethods, sum } from "./reduction.ts";
 import type { Tensor } from "./tensor.ts";
 import { nodeOf } from "./value.ts";
 
-/** NumPy's matmul: [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left, a column on the right. */
+/**
+ * NumPy's matmul: [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left, a column on the right.
+ * Integers multiply exactly, in int32.
+ */
 export function matmul(a: GraphNode, b: GraphNode): GraphNode {
   if (a.shape.length === 0 || b.shape.length === 0) {
     throw new ShapeError(`matmul: ${formatShape(a.shape)} × ${formatShape(b.shape)}: a scalar is no matrix.`, "Use mul for scalars.");
   }
-  const dtype = promote(floating(a).dtype, floating(b).dtype);
+  const whole = !isFloating(a.dtype) && !isFloating(b.dtype);
+  const dtype = whole ? "int32" : promote(floating(a).dtype, floating(b).dtype);
   const left = cast(a.shape.length === 1 ? reshape(a, [1, a.shape[0]!]) : a, dtype);
   const right = cast(b.shape.length === 1 ? reshape(b, [b.shape[0]!, 1]) : b, dtype);
   const inner = left.shape.at(-1)!;
@@ -26,7 +30,7 @@ export function matmul(a: GraphNode, b: GraphNode): GraphNode {
       "The last axis of the left operand must equal the second-last of the right one; transpose() swaps them.",
     );
   }
-  const product = matrices(left, right);
+  const product = whole ? integerMatrices(left, right) : matrices(left, right);
   const vectorA = a.shape.length === 1;
   const vectorB = b.shape.length === 1;
   if (!vectorA && !vectorB) return product;
@@ -48,6 +52,11 @@ function matrices(a: GraphNode, b: GraphNode): GraphNode {
   return ops.matmul(batched(a, batch), batched(b, batch));
 }
 
+/** Σ a·b in int32, which wraps as its arithmetic does; a reduction that computes the products as it goes. */
+function integerMatrices(a: GraphNode, b: GraphNode): GraphNode {
+  return sum(mul(expandDims(a, -1), expandDims(b, -3)), -2, false);
+}
+
 function batched(x: GraphNode, batch: Shape): GraphNode {
   return broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
 }
@@ -62,6 +71,7 @@ function isLazyTranspose(x: GraphNode): boolean {
 export abstract class ContractionMethods extends ReductionMethods {
   /**
    * Matrix product [..., M, K] × [..., K, N] → [..., M, N]; batch axes broadcast, a vector is a row on the left and a column on the right.
+   * Integers multiply exactly, in int32, and wrap.
    *
    * @example
    * tensor([[1, 2], [3, 4]]).matmul(tensor([1, 1])).toArray(); // [3, 7]

@@ -14,6 +14,13 @@ onEveryDevice("indexing", () => {
     expect(() => x.take(tensor([0.5]))).toThrow(DTypeError);
   });
 
+  test("scatter-add takes bytes and truth values", () => {
+    const indices = tensor([1, 1, 0], { dtype: "int32" });
+    const bytes = tensor([250, 3], { dtype: "uint8" }).scatterAdd(indices, tensor([200, 100, 5], { dtype: "uint8" }));
+    expect([bytes.dtype, bytes.toArray()]).toEqual(["uint8", [255, 47]]);
+    expect(tensor([true, false]).scatterAdd(indices, tensor([true, true, true])).toArray()).toEqual([2, 2]);
+  });
+
   test("scatter-add sums repeated rows and drops what is outside", () => {
     const indices = tensor([1, 1, 7], { dtype: "int32" });
     expect(ones([3, 1]).scatterAdd(indices, tensor([[1], [2], [4]])).toArray()).toEqual([[1], [4], [1]]);

@@ -83,7 +83,10 @@ export function scatterAdd(x: GraphNode, indices: GraphNode, updates: GraphNode)
     );
   }
   const dtype = promote(x.dtype, updates.dtype);
-  return add(cast(x, dtype), ops.scatterAdd(index, cast(updates, dtype), x.shape[0]!));
+  // Bytes and truth values are counted in int32; bytes wrap as their sums do.
+  const counted = dtype === "uint8" || dtype === "bool" ? "int32" : dtype;
+  const total = add(cast(x, counted), ops.scatterAdd(index, cast(updates, counted), x.shape[0]!));
+  return dtype === "uint8" ? cast(total, dtype) : total;
 }
 
 /** [...indices] → [...indices, classes]: 1 at the index, 0 elsewhere. */

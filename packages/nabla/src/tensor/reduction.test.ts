@@ -10,6 +10,16 @@ const values = (t: Tensor): number[] => [...t.dataSync()];
 onEveryDevice("reduction", () => {
   const matrix = (): Tensor => tensor([[1, 5, 3], [4, 2, 6]]);
 
+  test("the first NaN is the largest and the smallest, as NumPy has it", () => {
+    for (const dtype of ["float32", "float64"] as const) {
+      const x = tensor([[1, NaN, 3, NaN], [4, 0, 2, 9]], { dtype });
+      expect(x.argmax(1).toArray()).toEqual([1, 3]);
+      expect(x.argmin(1).toArray()).toEqual([1, 1]);
+      expect(x.max(1).toArray()).toEqual([NaN, 9]);
+      expect(x.min(1).toArray()).toEqual([NaN, 0]);
+    }
+  });
+
   test("over axes, counted from either end, with axes kept or not", () => {
     expect(matrix().sum().item()).toBe(21);
     expect(matrix().sum(-1).toArray()).toEqual([9, 12]);
