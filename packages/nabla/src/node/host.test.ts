@@ -22,6 +22,16 @@ describe("Node platform", () => {
     for (const setting of ["0", "-1", "2.5", "all"]) expect(() => threadCount(setting, 8)).toThrow(ValueError);
   });
 
+  test("where Node's permissions allow no workers there is one thread", async () => {
+    const program = 'import { ones } from "nabla"; import { defaultDevice } from "nabla"; const x = ones([512, 512]); for (let i = 0; i < 3; i++) console.log(x.matmul(x).sum().item(), defaultDevice().report().threads);';
+    const child = spawn(process.execPath, ["--permission", "--allow-fs-read=*", "--conditions=nabla-source", "--input-type=module", "--eval", program], { cwd: import.meta.dirname });
+    let output = "";
+    child.stdout.on("data", (data: Buffer) => (output += data.toString()));
+    child.stderr.on("data", (data: Buffer) => (output += data.toString()));
+    await new Promise((resolve) => child.on("close", resolve));
+    expect(output.trim().split("\n")).toEqual(Array.from({ length: 3 }, () => "134217728 1"));
+  });
+
   test("a spawned worker answers, and does not keep the process alive", async () => {
     const host = nodeHost();
     const answer = await new Promise((resolve, reject) => {

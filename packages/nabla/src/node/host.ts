@@ -32,7 +32,7 @@ export function nodeHost(): Host {
   return {
     name: `Node ${process.versions.node} (V8 ${process.versions.v8}, ${process.platform} ${process.arch})`,
     synchronous: true,
-    threads: threadCount(process.env["NABLA_NUM_THREADS"], availableParallelism()),
+    threads: mayStartWorkers() ? threadCount(process.env["NABLA_NUM_THREADS"], availableParallelism()) : 1,
     sharedMemory: true,
     compileModule,
     uninitialised: (bytes) => Buffer.allocUnsafeSlow(bytes).buffer,
@@ -55,6 +55,11 @@ export function threadCount(setting: string | undefined, available: number): num
     throw new ValueError(`NABLA_NUM_THREADS is "${setting}".`, "Set it to a whole number from 1, or leave it unset.");
   }
   return count;
+}
+
+/** False under `node --permission` without `--allow-worker`. */
+function mayStartWorkers(): boolean {
+  return process.permission === undefined || process.permission.has("worker");
 }
 
 function compileModule(bytes: Uint8Array<ArrayBuffer>, fuse = true): WebAssembly.Module {

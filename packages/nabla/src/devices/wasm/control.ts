@@ -16,6 +16,8 @@ export interface ControlLayout {
   readonly arrived: number;
   readonly generation: number;
   readonly barrierSleepers: number;
+  /** Not 0 when a thread gave up waiting at the barrier. */
+  readonly absent: number;
   /** The first failure since it was last cleared: thread + 1, the length of its message, then one character a word. */
   readonly failure: number;
   readonly failureLength: number;
@@ -29,8 +31,11 @@ export interface ControlLayout {
   readonly idleSpinMilliseconds: number;
   /** Rounds of the barrier's loop before it sleeps: at least 50 µs, or threads sleep past each other's 20 µs wake-ups. */
   readonly barrierSpins: number;
-  /** Seconds at a barrier after which the missing thread counts as lost. */
+  /** Seconds at a barrier after which the missing thread counts as lost, besides what its work may take. */
   readonly barrierSeconds: number;
+  /** Seconds that a failed run waits for threads to come back: for those that still compute, and where one was missed already. */
+  readonly settleSeconds: number;
+  readonly absentSeconds: number;
 }
 
 export const controlLayout: ControlLayout = {
@@ -39,14 +44,16 @@ export const controlLayout: ControlLayout = {
   ready: 96,
   arrived: 128,
   generation: 160,
-  barrierSleepers: 192,
+  barrierSleepers: 192, absent: 193,
   failure: 224, failureLength: 225,
   completed: 512,
   claimed: 640,
   end: 4096,
   idleSpinMilliseconds: 1,
   barrierSpins: 32_768,
-  barrierSeconds: 60,
+  barrierSeconds: 10,
+  settleSeconds: 60,
+  absentSeconds: 1,
 };
 
 /** Most threads a device uses. */

@@ -6,7 +6,7 @@ import { bytesPerElement, type DType, hostArray, type TypedArray } from "../../o
 import { LifetimeError, ValueError } from "../../errors/errors.ts";
 import { ProgramCache } from "../cache.ts";
 import type { Device, DeviceBuffer, Executable, Program, ProgramBuffer } from "../device.ts";
-import { DeviceError } from "../errors.ts";
+import { DeviceError, OutOfMemoryError } from "../errors.ts";
 import { controlLayout, maximumThreads } from "./control.ts";
 import { type EngineLink, linkEngine } from "./link.ts";
 import { currentHost, type Host } from "./host.ts";
@@ -46,6 +46,8 @@ class WasmBuffer implements DeviceBuffer {
   readonly owner: WasmDevice;
   readonly allocation: Allocation;
   live = true;
+  /** Its memory was refused after it had been handed out. */
+  lost = false;
 
   constructor(owner: WasmDevice, bytes: number, allocation: Allocation) {
     this.owner = owner;
@@ -85,6 +87,8 @@ export class WasmDevice implements Device {
   readonly #idle: ProgramCache<string, LoadedModule> = new ProgramCache(idleModules, ({ id }) => this.#link.unload(id));
   #workspace: Workspace | undefined;
   #nextModule = 1;
+  /** Live buffers, where memory can be refused after it was handed out. */
+  readonly #mayBeLost: Set<WasmBuffer> = new Set();
   #buffers = 0;
   #bytes = 0;
   #disposed = false;
@@ -100,7 +104,7 @@ export class WasmDevice implements Device {
     this.#capabilities = probeCapabilities(host);
     const { tileColumns, tileRows } = this.#capabilities;
     this.target = { lanes: 4, tileColumns, tileRows };
-    this.#link = linkEngine(host, this.#threads);
+    this.#link = linkEngine(host, this.#threads, (capacity) => this.#lose(capacity));
   }
 
   allocate(bytes: number): DeviceBuffer {
@@ -108,14 +112,17 @@ export class WasmDevice implements Device {
     const allocation = this.#reserve(bytes);
     this.#buffers++;
     this.#bytes += bytes;
-    return new WasmBuffer(this, bytes, allocation);
+    const buffer = new WasmBuffer(this, bytes, allocation);
+    if (!this.synchronous) this.#mayBeLost.add(buffer);
+    return buffer;
   }
 
   free(buffer: DeviceBuffer): void {
     if (this.#disposed) return;
-    const own = this.#own(buffer, "free");
+    const own = this.#ownLive(buffer, "free");
     own.live = false;
-    this.#allocator.free(own.allocation);
+    if (!own.lost) this.#allocator.free(own.allocation);
+    this.#mayBeLost.delete(own);
     this.#buffers--;
     this.#bytes -= own.bytes;
   }
@@ -286,7 +293,26 @@ export class WasmDevice implements Device {
     return own.allocation.address;
   }
 
+  /** Gives up what lies beyond the memory there is, so that there is room again for what fits. */
+  #lose(capacity: number): void {
+    for (const buffer of this.#mayBeLost) {
+      if (buffer.lost || buffer.allocation.address + buffer.bytes <= capacity) continue;
+      buffer.lost = true;
+      this.#allocator.free(buffer.allocation);
+    }
+    const workspace = this.#workspace;
+    if (workspace === undefined || workspace.allocation.address + workspaceSize(workspace, this.#threads) <= capacity) return;
+    this.#allocator.free(workspace.allocation);
+    this.#workspace = undefined;
+  }
+
   #own(buffer: DeviceBuffer | undefined, verb: string): WasmBuffer {
+    const own = this.#ownLive(buffer, verb);
+    if (own.lost) throw new OutOfMemoryError(`Cannot ${verb} a buffer of ${own.bytes} bytes: the memory for it was refused.`);
+    return own;
+  }
+
+  #ownLive(buffer: DeviceBuffer | undefined, verb: string): WasmBuffer {
     if (!(buffer instanceof WasmBuffer) || buffer.owner !== this) {
       throw new ValueError(`Cannot ${verb} a buffer of another device.`, "Copy the value to this device first.");
     }

@@ -88,8 +88,13 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
 
   const startThreads = (): void => {
     if (workers.length > 0 || lost || !platform.sharedMemory) return;
-    for (let index = 1; index < platform.threads; index++) workers.push(platform.spawn(() => stopThreads()));
-    postToAll({ memory });
+    try {
+      for (let index = 1; index < platform.threads; index++) workers.push(platform.spawn(() => stopThreads()));
+      postToAll({ memory });
+    } catch {
+      // A platform that refuses workers has one thread.
+      stopThreads();
+    }
   };
 
   const stopThreads = (): void => {
@@ -114,7 +119,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
 
   /** Waits until threads 1 … threads − 1 are done with `command`; false when one is lost. */
   const settle = (command: number, threads: number): boolean => {
-    const until = performance.now() + 1000 * layout.barrierSeconds;
+    const until = performance.now() + 1000 * (Atomics.load(words, layout.absent) === 0 ? layout.settleSeconds : layout.absentSeconds);
     for (let thread = 1; thread < threads; thread++) {
       while (Atomics.load(words, layout.completed + thread) !== command) {
         if (performance.now() > until) return false;
@@ -131,10 +136,10 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     Atomics.notify(words, layout.generation);
     if (!settle(command, threads)) {
       stopThreads();
-      return { failure: "thread", message: `A thread did not answer for ${layout.barrierSeconds} s; the device goes on with one thread.` };
+      return { failure: "thread", message: "A thread did not answer; the device goes on with one thread." };
     }
     const failure = failedFirst ? programFailure(error) : failureOfThread();
-    for (const word of [layout.generation, layout.arrived, layout.barrierSleepers, layout.failure]) Atomics.store(words, word, 0);
+    for (const word of [layout.generation, layout.arrived, layout.barrierSleepers, layout.absent, layout.failure]) Atomics.store(words, word, 0);
     words.fill(0, layout.claimed, layout.claimed + platform.threads);
     return failure;
   };
@@ -161,6 +166,11 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
       const failure = recover(error, command, threads);
       fail(failure.failure, failure.message);
     }
+  };
+
+  /** A page goes on for a while after memory was refused it. */
+  const requireMemory = (end: number): void => {
+    if (end > bytes.length) fail("memory", `The value lies beyond the ${Math.round(bytes.length / 2 ** 20)} MiB of memory that there are.`);
   };
 
   return {
@@ -216,10 +226,12 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     },
 
     write(address, data) {
+      requireMemory(address + data.length);
       bytes.set(data, address);
     },
 
     read(address, into) {
+      requireMemory(address + into.length);
       into.set(bytes.subarray(address, address + into.length));
     },
 

@@ -22,9 +22,9 @@ export interface EngineLink {
   dispose(): Promise<void>;
 }
 
-/** Starts an engine where `host` wants it. */
-export function linkEngine(host: Host, threads: number): EngineLink {
-  return host.synchronous ? directLink(host, threads) : queuedLink(host, threads);
+/** Starts an engine where `host` wants it. `refused` is told when memory asked for earlier turns out not to be there beyond so many bytes. */
+export function linkEngine(host: Host, threads: number, refused: (capacity: number) => void): EngineLink {
+  return host.synchronous ? directLink(host, threads) : queuedLink(host, threads, refused);
 }
 
 function errorOf({ failure, message }: Failure): DeviceError {
@@ -87,10 +87,12 @@ function directLink(host: Host, threads: number): EngineLink {
   };
 }
 
-function queuedLink(host: Host, threads: number): EngineLink {
+function queuedLink(host: Host, threads: number, refused: (capacity: number) => void): EngineLink {
   let queue: Command[] = [];
   let transfers: ArrayBuffer[] = [];
   let nextTicket = 0;
+  /** Bytes of memory asked for. */
+  let reserved = 0;
   let threadsReady = 1;
   let stopped: DeviceError | undefined;
   const waiting = new Map<number, { resolve: (bytes: Uint8Array) => void; reject: (error: Error) => void }>();
@@ -102,8 +104,13 @@ function queuedLink(host: Host, threads: number): EngineLink {
   };
   const worker: HostWorker = host.spawn(engineSource(), {
     message(message) {
-      const { ticket, bytes, failure, threads: ready } = message as Answer;
+      const { ticket, bytes, failure, threads: ready, capacity } = message as Answer;
       threadsReady = ready;
+      if (failure?.failure === "memory" && reserved > capacity) {
+        // It may be there another time.
+        reserved = capacity;
+        refused(capacity);
+      }
       const asker = waiting.get(ticket);
       waiting.delete(ticket);
       if (failure === undefined) asker?.resolve(bytes ?? new Uint8Array(0));
@@ -131,7 +138,6 @@ function queuedLink(host: Host, threads: number): EngineLink {
       send(command(ticket));
       waiting.set(ticket, { resolve, reject });
     });
-  let reserved = 0;
 
   return {
     reserve(bytes) {

@@ -70,6 +70,15 @@ test("after a thread died the device goes on with one", async () => {
   await device.dispose();
 });
 
+test("a platform that refuses threads has one", () => {
+  const host: Host = { ...nodeHost(), spawn: () => {
+    throw new Error("no workers here");
+  } };
+  const device = new WasmDevice({ threads: 2, host });
+  for (let round = 0; round < 3; round++) expect(doubled(device)).toEqual(expected);
+  expect(device.report().threadsReady).toBe(1);
+});
+
 test("a thread that never comes to the barrier is a DeviceError, and the device goes on with one", async () => {
   const base = nodeHost();
   // It says that it is ready, and then does nothing.

@@ -13,6 +13,8 @@ const splitPhase = 5_000;
 const unitsPerClaimed = 4;
 /** Part of a thread's work that the set-up of the call for these may cost. */
 const claimOverhead = 0.05;
+/** How many times as long as its work is thought to take a thread may be away. */
+const patience = 20;
 /** Nanoseconds of shared work that pay for one more thread. */
 const workPerThread = 20_000;
 /** Nanoseconds of shared work from which sleeping threads are waited for: a virtual machine takes 100 to 300 µs to wake one. */
@@ -59,7 +61,8 @@ export function buildModule(
   const scratchBytes = Math.max(kernelBytes, tablesFrom + tableBytesOf(kernels));
 
   const indices = printFunctions(module, innermost.map((kernel) => kernel.entry), features);
-  const barriers = worth === 1 ? undefined : { plain: addBarrier(module, 0), clearing: claimsAny(plan, worth) ? addBarrier(module, worth) : undefined };
+  const seconds = control.barrierSeconds + Math.ceil((patience * plan.reduce((total, { cost }) => total + cost, 0)) / 1e9);
+  const barriers = worth === 1 ? undefined : { plain: addBarrier(module, 0, seconds), clearing: claimsAny(plan, worth) ? addBarrier(module, worth, seconds) : undefined };
   const run = new RunWriter((entry) => module.indirect(indices.get(entry)!), scratchBytes > 0 ? bufferCount : undefined);
   writePhases(run, plan, { threads: worth, barriers, tablesFrom });
   module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: run.locals, code: run.code }));
@@ -337,9 +340,9 @@ class RunWriter {
 
 /**
  * barrier(threads): the last to arrive clears the words of `claimants` threads (and up to three more) and opens the next generation, the others spin on it, then sleep.
- * Traps when the generation is −1 (another thread failed) and when a thread stays away for control.barrierSeconds.
+ * Traps when the generation is −1 (another thread failed) and when a thread stays away for so many seconds, which it notes.
  */
-function addBarrier(module: ModuleAssembler, claimants: number): TablePlace {
+function addBarrier(module: ModuleAssembler, claimants: number, seconds: number): TablePlace {
   const parties = 0;
   const generation = 1;
   const left = 2;
@@ -369,10 +372,11 @@ function addBarrier(module: ModuleAssembler, claimants: number): TablePlace {
   code.op("end");
 
   code.i32Const(4 * control.barrierSleepers).i32Const(1).memory("i32.atomic.rmw.add").op("drop");
-  code.i32Const(control.barrierSeconds).localSet(left);
+  code.i32Const(seconds).localSet(left);
   code.block().loop();
   changed().branchIf(1);
-  code.localGet(left).op("i32.eqz").if().op("unreachable").op("end");
+  code.localGet(left).op("i32.eqz").if();
+  code.i32Const(4 * control.absent).i32Const(1).memory("i32.atomic.store").op("unreachable").op("end");
   code.i32Const(4 * control.generation).localGet(generation);
   code.byte(0x42).signed(1e9); // i64.const: one second in nanoseconds
   // wait32 gives 2 when the second has passed.

@@ -82,12 +82,14 @@ export type Command =
   | { readonly kind: "read"; readonly ticket: number; readonly address: number; readonly length: number }
   | { readonly kind: "finish"; readonly ticket: number };
 
-/** What the engine answers to "read" and "finish". After a failure, commands are skipped until one answer has told it. */
+/** What the engine answers to "read" and "finish". After a failure, programs are not run until one answer has told it. */
 export interface Answer {
   readonly ticket: number;
   readonly bytes?: Uint8Array<ArrayBuffer>;
   readonly failure?: Failure;
   readonly threads: number;
+  /** Bytes of memory held. */
+  readonly capacity: number;
 }
 
 /** What the engine's worker is started with. */
@@ -125,18 +127,28 @@ export function engineThread(port: Port, layout: ControlLayout, makeEngine: type
     }
   };
 
-  const answer = (ticket: number, read?: { readonly address: number; readonly length: number }): void => {
-    const threads = engine.threads();
-    if (failure !== undefined) {
-      port.post({ ticket, failure, threads } satisfies Answer);
-      failure = undefined;
-    } else if (read === undefined) {
-      port.post({ ticket, threads } satisfies Answer);
-    } else {
-      const bytes = new Uint8Array(read.length);
-      engine.read(read.address, bytes);
-      port.post({ ticket, bytes, threads } satisfies Answer, [bytes.buffer]);
+  const attempt = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      const known = error as Partial<Failure>;
+      failure ??= { failure: known.failure ?? "program", message: known.message ?? String(error) };
     }
+  };
+
+  const answer = (ticket: number, read?: { readonly address: number; readonly length: number }): void => {
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
+    if (read !== undefined && failure === undefined) {
+      attempt(() => {
+        bytes = new Uint8Array(read.length);
+        engine.read(read.address, bytes);
+      });
+    }
+    const state = { ticket, threads: engine.threads(), capacity: engine.capacity() };
+    if (failure !== undefined) port.post({ ...state, failure } satisfies Answer);
+    else if (bytes === undefined) port.post(state satisfies Answer);
+    else port.post({ ...state, bytes } satisfies Answer, [bytes.buffer]);
+    failure = undefined;
   };
 
   port.listen((message) => {
@@ -148,14 +160,7 @@ export function engineThread(port: Port, layout: ControlLayout, makeEngine: type
     for (const command of message as readonly Command[]) {
       if (command.kind === "read") answer(command.ticket, command);
       else if (command.kind === "finish") answer(command.ticket);
-      else if (failure === undefined) {
-        try {
-          perform(command);
-        } catch (error) {
-          const known = error as Partial<Failure>;
-          failure = { failure: known.failure ?? "program", message: known.message ?? String(error) };
-        }
-      }
+      else if (failure === undefined || command.kind !== "run") attempt(() => perform(command));
     }
   });
 }
