@@ -7,7 +7,7 @@ import { floatDistribution } from "../../packages/tune/src/space/distribution.ts
 import { SearchSpace } from "../../packages/tune/src/space/space.ts";
 import { CMA } from "../../packages/tune/src/samplers/cma-es/strategy.ts";
 import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es/sampler.ts";
-import { simulate } from "../../packages/tune/src/samplers/simulation.ts";
+import { openStudy } from "../../packages/tune/src/samplers/study.fixture.ts";
 import { cigar, ellipsoid, rastrigin, rosenbrock, sphere } from "./problems.ts";
 import { mean, type Report } from "./report.ts";
 
@@ -79,7 +79,7 @@ function ratioInterval(ours: readonly Run[], peer: readonly Run[]): [number, num
 }
 
 /** Evaluation counts within 5 % of the peer's, in this run where `python` has cmaes and else recorded, and restarts on Rastrigin. */
-export function evaluationGates(report: Report, quick: boolean, python: string): void {
+export async function evaluationGates(report: Report, quick: boolean, python: string): Promise<void> {
   const group = `CMA-ES, evaluations to ${TARGET}`;
   const measured = spawnSync(python, ["-c", "import cmaes, numpy"]).status === 0;
   if (!measured) console.log(`\n${python} has no cmaes (PYTHONPATH may name it): its recorded numbers are the bar`);
@@ -109,7 +109,7 @@ export function evaluationGates(report: Report, quick: boolean, python: string):
     });
   }
   if (!quick) manyRuns(report, rosenbrocks);
-  restartGate(report, quick ? 2 : 15);
+  await restartGate(report, quick ? 2 : 15);
 }
 
 function startsOf(name: string, n: number, runs: number): Float64Array[] {
@@ -128,22 +128,19 @@ function manyRuns(report: Report, known: ReadonlyMap<number, readonly Run[]>): v
 }
 
 /** Runs of BIPOP-CMA-ES on Rastrigin that do not reach the target within 300,000 evaluations. */
-function restartGate(report: Report, runs: number): void {
+async function restartGate(report: Report, runs: number): Promise<void> {
   const space = new SearchSpace(Array.from({ length: 10 }, (_, i) => ({ name: `x${i}`, distribution: floatDistribution(-5, 5), condition: null })));
   let failures = 0;
   for (let seed = 0; seed < runs; seed++) {
-    try {
-      simulate(new CMAESSampler(), (assignment) => {
-        const value = rastrigin(Array.from(assignment.values(), Number));
-        if (value < TARGET) throw new Reached();
-        return value;
-      }, { space, seed, trials: 3e5 });
-      failures++;
-    } catch (error) {
-      if (!(error instanceof Reached)) throw error;
-    }
+    const study = await openStudy(new CMAESSampler(), { space, seed });
+    let reached = false;
+    await study.optimize((trial) => {
+      const value = rastrigin(Array.from(study.view.assignment(trial.number).values(), Number));
+      reached ||= value < TARGET;
+      if (reached) study.stop();
+      return value;
+    }, { trials: 3e5 });
+    if (!reached) failures++;
   }
   report.add({ group: "CMA-ES, restarts", name: `Rastrigin, n = 10, 3e5 evaluations: failures of ${runs}`, measured: failures, must: runs / 15 });
 }
-
-class Reached extends Error {}

@@ -4,7 +4,7 @@ import { SearchSpace } from "../../packages/tune/src/space/space.ts";
 import { hypervolume } from "../../packages/tune/src/pareto/hypervolume.ts";
 import { GPSampler } from "../../packages/tune/src/samplers/gp/sampler.ts";
 import { NSGASampler } from "../../packages/tune/src/samplers/evolution/nsga.ts";
-import { simulate } from "../../packages/tune/src/samplers/simulation.ts";
+import { optimized } from "../../packages/tune/src/samplers/study.fixture.ts";
 import type { Sampler } from "../../packages/tune/src/contract/contract.ts";
 import { mean, type Report } from "./report.ts";
 
@@ -38,25 +38,25 @@ const dtlz2: FrontProblem = {
   },
 };
 
-function missed(problem: FrontProblem, make: () => Sampler, seeds: number): number {
+async function missed(problem: FrontProblem, make: () => Sampler, seeds: number): Promise<number> {
   const space = new SearchSpace(Array.from({ length: problem.dimensions }, (_, i) => ({ name: `x${i}`, distribution: floatDistribution(0, 1), condition: null })));
-  return mean(Array.from({ length: seeds }, (_, seed) => {
+  return mean(await Promise.all(Array.from({ length: seeds }, async (_, seed) => {
     const points: number[][] = [];
-    simulate(make(), (assignment) => {
+    await optimized(make(), (assignment) => {
       const values = problem.values(Array.from(assignment.values(), Number));
       points.push(values);
       return values;
     }, { space, seed, trials: 100, directions: problem.reference.map(() => "minimize" as const) });
     return 1 - hypervolume(points, problem.reference) / problem.attainable;
-  }));
+  })));
 }
 
 /** The GP sampler misses less of known fronts than random scalarisation; NSGA-II beside it. */
-export function frontGates(report: Report, quick: boolean): void {
+export async function frontGates(report: Report, quick: boolean): Promise<void> {
   const seeds = quick ? 1 : 5;
   const group = `share of the hypervolume missed at 100 evaluations, mean of ${seeds} seeds`;
   for (const problem of [zdt1, dtlz2]) {
-    report.add({ group, name: `${problem.name}, gp`, measured: missed(problem, () => new GPSampler(), seeds), must: problem.scalarised, peer: "ParEGO" });
-    report.add({ group, name: `${problem.name}, nsga`, measured: missed(problem, () => new NSGASampler({ populationSize: 20 }), seeds), must: null });
+    report.add({ group, name: `${problem.name}, gp`, measured: await missed(problem, () => new GPSampler(), seeds), must: problem.scalarised, peer: "ParEGO" });
+    report.add({ group, name: `${problem.name}, nsga`, measured: await missed(problem, () => new NSGASampler({ populationSize: 20 }), seeds), must: null });
   }
 }

@@ -40,15 +40,15 @@ export async function main(args: string[]): Promise<void> {
   const samplers = values.samplers?.split(",") ?? ["random", "sobol", "tpe", "cma-es", "gp", "auto"];
   const report = new Report();
   const optuna = ["analytic", "tables", "optuna"].some(wanted) ? Optuna.find(values.python) : null;
-  if (wanted("speed")) speedGates(report, values.quick);
+  if (wanted("speed")) await speedGates(report, values.quick);
   if (wanted("storage")) await storageGates(report, values.quick);
   if (wanted("cluster")) await clusterGates(report);
-  if (wanted("fronts")) frontGates(report, values.quick);
-  if (wanted("evaluations")) evaluationGates(report, values.quick, values.python);
+  if (wanted("fronts")) await frontGates(report, values.quick);
+  if (wanted("evaluations")) await evaluationGates(report, values.quick, values.python);
   if (wanted("hypergradients") && !(await hypergradientGates(values.quick ? ["--quick"] : []))) process.exitCode = 1;
-  if (wanted("analytic")) analyticGates(report, samplers, seeds, optuna);
+  if (wanted("analytic")) await analyticGates(report, samplers, seeds, optuna);
   if (wanted("tables")) {
-    if (existsSync(values.tables)) tableGates(report, readTables(values.tables), samplers, seeds, optuna);
+    if (existsSync(values.tables)) await tableGates(report, readTables(values.tables), samplers, seeds, optuna);
     else console.log(`\nno tables: ${values.tables} does not exist; name a folder with --tables`);
   }
   if (wanted("optuna")) optuna?.speed(report, values.quick);

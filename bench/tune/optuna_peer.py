@@ -34,12 +34,65 @@ def rosenbrock(x):
     return sum(100 * (b - a * a) ** 2 + (1 - a) ** 2 for a, b in zip(x, x[1:]))
 
 
+def levy(x):
+    w = [1 + (v - 1) / 4 for v in x]
+    middle = sum((a - 1) ** 2 * (1 + 10 * math.sin(math.pi * a + 1) ** 2) for a in w[:-1])
+    return math.sin(math.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + math.sin(2 * math.pi * w[-1]) ** 2)
+
+
+def styblinski_tang(x):
+    return sum(v**4 - 16 * v**2 + 5 * v for v in x) / 2
+
+
+def michalewicz(x):
+    return -sum(math.sin(v) * math.sin((i + 1) * v * v / math.pi) ** 20 for i, v in enumerate(x))
+
+
 FUNCTIONS = {
     "Branin": ([(-5, 10), (0, 15)], branin, 0.39788735772973816),
     "Hartmann6": ([(0, 1)] * 6, hartmann6, -3.322368011415512),
     "Ackley10": ([(-32.768, 32.768)] * 10, ackley, 0),
     "Rosenbrock5": ([(-5, 10)] * 5, rosenbrock, 0),
+    "Levy4": ([(-10, 10)] * 4, levy, 0),
+    "StyblinskiTang5": ([(-5, 5)] * 5, styblinski_tang, -195.83082852),
+    "Michalewicz5": ([(0, math.pi)] * 5, michalewicz, -4.687658179),
 }
+
+
+def conditional(trial):
+    """The best branch is the one in which a random point is worst."""
+    match trial.suggest_categorical("model", ["tree", "net", "svm"]):
+        case "tree":
+            n, w = trial.suggest_int("tree.n", 1, 50), trial.suggest_float("tree.w", 0, 1)
+            return 0.1 + ((n - 30) / 25) ** 2 + (w - 0.5) ** 2
+        case "net":
+            rate, x = trial.suggest_float("net.rate", 1e-3, 1e3, log=True), trial.suggest_float("net.x", -5, 5)
+            return (math.log10(rate) - 1) ** 2 / 4 + (x - 1) ** 2 / 10
+        case _:
+            return 0.2 + 0.02 * (trial.suggest_float("svm.x", -5, 5) ** 2 + trial.suggest_float("svm.y", -5, 5) ** 2)
+
+
+def diverging(trial):
+    """Better and better with the rate, until it is NaN."""
+    rate, x = trial.suggest_float("rate", 1e-5, 1, log=True), trial.suggest_float("x", -5, 5)
+    return math.nan if rate > 0.02 else math.log10(0.02 / rate) + (x - 1) ** 2 / 10
+
+
+def crashing(trial):
+    """Throws in 40 % of the space, right beside the best point."""
+    x, y, z = (trial.suggest_float(name, 0, 1) for name in "xyz")
+    if x > 0.6:
+        raise ValueError("out of memory")
+    return 2 * (0.6 - x) + (y - 0.3) ** 2 + (z - 0.8) ** 2
+
+
+DEFINED_BY_RUN = {"conditional": conditional, "diverging": diverging, "crashing": crashing}
+
+
+def dtlz2(x):
+    radius = 1 + sum((v - 0.5) ** 2 for v in x[2:])
+    p, q = math.pi / 2 * x[0], math.pi / 2 * x[1]
+    return [radius * math.cos(p) * math.cos(q), radius * math.cos(p) * math.sin(q), radius * math.sin(p)]
 
 
 def function_problem(name):
@@ -95,6 +148,31 @@ def curve(problem, sampler, checkpoints):
     return result + [best] * (len(checkpoints) - len(result))
 
 
+def curve_by_run(objective, sampler, checkpoints):
+    """The best regret after so many trials, failed ones counted, and how often the most frequent point was proposed."""
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=checkpoints[-1], catch=(ValueError,))
+    best, result, points = math.inf, [], {}
+    for i, trial in enumerate(study.trials):
+        if trial.value is not None:
+            best = min(best, trial.value)
+        key = tuple(sorted(trial.params.items()))
+        points[key] = points.get(key, 0) + 1
+        if i + 1 in checkpoints:
+            result.append(best)
+    return result, max(points.values())
+
+
+def front(sampler, trials):
+    """The values of all trials on DTLZ2 with three objectives in six dimensions."""
+    distributions = {f"x{i}": FloatDistribution(0, 1) for i in range(6)}
+    study = optuna.create_study(sampler=sampler, directions=["minimize"] * 3)
+    for _ in range(trials):
+        trial = study.ask(distributions)
+        study.tell(trial, dtlz2([trial.params[k] for k in distributions]))
+    return [trial.values for trial in study.trials]
+
+
 def ask_tell(n, repeats):
     """Median milliseconds of one ask and tell of TPE on the 10-D Rosenbrock function after n random trials."""
     import random
@@ -125,6 +203,14 @@ def main():
             for seed in plan["seeds"]:
                 regrets = curve(problem, SAMPLERS[sampler](seed), plan["checkpoints"])
                 print(json.dumps({"problem": name, "sampler": sampler, "seed": seed, "regrets": regrets}), flush=True)
+    for name in plan.get("byRun", []):
+        for sampler in plan.get("samplers", []):
+            for seed in plan["seeds"]:
+                regrets, repeats = curve_by_run(DEFINED_BY_RUN[name], SAMPLERS[sampler](seed), plan["checkpoints"])
+                print(json.dumps({"problem": name, "sampler": sampler, "seed": seed, "regrets": regrets, "repeats": repeats}), flush=True)
+    if "front" in plan:
+        for seed in plan["seeds"]:
+            print(json.dumps({"problem": "DTLZ2", "sampler": "tpe", "seed": seed, "values": front(SAMPLERS["tpe"](seed), plan["front"])}), flush=True)
 
 
 main()

@@ -5,7 +5,7 @@ import { AutoSampler } from "../../packages/tune/src/samplers/auto.ts";
 import { CMAESSampler } from "../../packages/tune/src/samplers/cma-es/sampler.ts";
 import { GPSampler } from "../../packages/tune/src/samplers/gp/sampler.ts";
 import { RandomSampler } from "../../packages/tune/src/samplers/random.ts";
-import { simulate } from "../../packages/tune/src/samplers/simulation.ts";
+import { optimized } from "../../packages/tune/src/samplers/study.fixture.ts";
 import { SobolSampler } from "../../packages/tune/src/samplers/sobol.ts";
 import { TPESampler } from "../../packages/tune/src/samplers/tpe/sampler.ts";
 import type { Sampler } from "../../packages/tune/src/contract/contract.ts";
@@ -52,11 +52,11 @@ const PEER_TABLES_MANY_SEEDS: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** Regret after each of `checkpoints` evaluations, one list per checkpoint over `seeds` seeds from `first` on. */
-function curves(problem: Problem, make: () => Sampler, seeds: number, checkpoints: readonly number[], first = 0): number[][] {
+async function curves(problem: Problem, make: () => Sampler, seeds: number, checkpoints: readonly number[], first = 0): Promise<number[][]> {
   const result = checkpoints.map(() => [] as number[]);
   for (let seed = first; seed < first + seeds; seed++) {
     let best = Infinity, count = 0;
-    simulate(make(), (assignment) => {
+    await optimized(make(), (assignment) => {
       const regret = problem.regret(assignment);
       best = Math.min(best, regret);
       const at = checkpoints.indexOf(++count);
@@ -74,12 +74,12 @@ const PEER_MANY_SEEDS: Readonly<Record<string, { readonly seeds: number; readonl
 };
 
 /** Median regret at 100 evaluations of four functions. */
-export function analyticGates(report: Report, samplers: readonly string[], seeds: number, optuna: Optuna | null): void {
+export async function analyticGates(report: Report, samplers: readonly string[], seeds: number, optuna: Optuna | null): Promise<void> {
   const group = `median regret at 100 evaluations, ${seeds} seeds`;
   const peers: OptunaRegrets = optuna?.regrets({ functions: ANALYTIC.map(({ name }) => name) }, samplers, seeds, [100]) ?? new Map();
   for (const problem of ANALYTIC) {
     for (const name of samplers) {
-      const measured = median(curves(problem, SAMPLERS[name]!, seeds, [100])[0]!);
+      const measured = median((await curves(problem, SAMPLERS[name]!, seeds, [100]))[0]!);
       if (name === "auto") {
         report.add({ group, name: `${problem.name}, auto`, measured, must: 1.2 * BEST_ANALYTIC[problem.name]!, peer: "1.2 × best column" });
         continue;
@@ -88,19 +88,19 @@ export function analyticGates(report: Report, samplers: readonly string[], seeds
       report.add({ group, name: `${problem.name}, ${name}`, measured, must: recorded ?? null, ...(recorded === undefined ? {} : { peer: "Optuna 5" }), ...inThisRun(peers, problem.name, name, 0, median) });
     }
   }
-  for (const name of samplers) manySeeds(report, name, seeds);
+  for (const name of samplers) await manySeeds(report, name, seeds);
 }
 
 /**
  * The luck of 20 seeds is worth a factor of 1.5 in these medians (2 for random search, where two samplers differ by nothing
  * else): so what is cheap is judged over many seeds too, with the spread of 20-seed medians beside it.
  */
-function manySeeds(report: Report, name: string, seeds: number): void {
+async function manySeeds(report: Report, name: string, seeds: number): Promise<void> {
   const peer = PEER_MANY_SEEDS[name];
   if (peer === undefined) return;
   const group = `${name}, median regret at 100 evaluations, ${peer.seeds} seeds`;
   for (const problem of ANALYTIC) {
-    const regrets = curves(problem, SAMPLERS[name]!, peer.seeds, [100])[0]!;
+    const regrets = (await curves(problem, SAMPLERS[name]!, peer.seeds, [100]))[0]!;
     report.add({ group, name: problem.name, measured: median(regrets), must: peer.regret[problem.name]!, peer: peer.source });
     luck(report, group, problem.name, regrets, seeds, median);
   }
@@ -115,7 +115,7 @@ function luck(report: Report, group: string, name: string, regrets: readonly num
 }
 
 /** Mean regret at 50, 100 and 200 evaluations of complete tables. */
-export function tableGates(report: Report, tables: readonly Problem[], samplers: readonly string[], seeds: number, optuna: Optuna | null): void {
+export async function tableGates(report: Report, tables: readonly Problem[], samplers: readonly string[], seeds: number, optuna: Optuna | null): Promise<void> {
   const group = `tables, mean regret, ${seeds} seeds`;
   const checkpoints = [50, 100, 200];
   const judged = samplers.filter((s) => s === "tpe" || s === "gp" || s === "auto");
@@ -123,7 +123,7 @@ export function tableGates(report: Report, tables: readonly Problem[], samplers:
     const peer = PEER_TABLES[table.name];
     const peers: OptunaRegrets = optuna?.regrets({ tables: { [table.name]: table.file! } }, judged, seeds, checkpoints) ?? new Map();
     for (const name of judged) {
-      curves(table, SAMPLERS[name]!, seeds, checkpoints).forEach((regrets, k) => {
+      (await curves(table, SAMPLERS[name]!, seeds, checkpoints)).forEach((regrets, k) => {
         const gate = { group, measured: mean(regrets), ...inThisRun(peers, table.name, name, k, mean) };
         const title = `${table.name}, ${name}, at ${checkpoints[k]}`;
         const twin = peer?.uncharged === true ? "Optuna TPE, duplicates not charged" : "Optuna TPE";
@@ -133,24 +133,25 @@ export function tableGates(report: Report, tables: readonly Problem[], samplers:
       });
     }
   }
-  if (judged.includes("tpe") && seeds >= 20) manySeedsOfTables(report, tables, seeds, checkpoints);
+  if (judged.includes("tpe") && seeds >= 20) await manySeedsOfTables(report, tables, seeds, checkpoints);
 }
 
 /**
  * The mean regret of TPE over a hundred seeds none of which the gate uses, beside the same bars, and beside what Optuna's TPE
  * reaches over them: the bars of its 20 seeds are lucky or unlucky by a factor of up to 1.8.
  */
-function manySeedsOfTables(report: Report, tables: readonly Problem[], seeds: number, checkpoints: readonly number[]): void {
+async function manySeedsOfTables(report: Report, tables: readonly Problem[], seeds: number, checkpoints: readonly number[]): Promise<void> {
   const group = `tables, tpe, mean regret, ${MANY_TABLE_SEEDS} further seeds`;
-  const means = tables.map((table) => {
+  const means: number[][] = [];
+  for (const table of tables) {
     const peer = PEER_TABLES[table.name];
-    return curves(table, SAMPLERS["tpe"]!, MANY_TABLE_SEEDS, checkpoints, seeds).map((regrets, k) => {
+    means.push((await curves(table, SAMPLERS["tpe"]!, MANY_TABLE_SEEDS, checkpoints, seeds)).map((regrets, k) => {
       const name = `${table.name} at ${checkpoints[k]}`;
       report.add({ group, name, measured: mean(regrets), must: peer?.tpe[k] ?? null, ...(peer === undefined ? {} : { peer: "Optuna TPE, its 20 seeds" }) });
       luck(report, group, name, regrets, seeds, mean);
       return mean(regrets);
-    });
-  });
+    }));
+  }
   tables.forEach((table, t) => {
     PEER_TABLES_MANY_SEEDS[table.name]?.forEach((must, k) => {
       report.add({ group: `${group}, beside Optuna's`, name: `${table.name} at ${checkpoints[k]}`, measured: means[t]![k]!, must, peer: "Optuna TPE over as many seeds, duplicates not charged" });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../random/random.ts";
 import { floatDistribution } from "../space/distribution.ts";
 import { SearchSpace } from "../space/space.ts";
-import { simulatedStudy } from "../samplers/simulation.ts";
+import { emptyStudy } from "../samplers/study.fixture.ts";
 import type { Decision, Direction, Scheduler } from "../contract/contract.ts";
 import type { StudyState } from "../state/state.ts";
 import { HyperbandPruner, SuccessiveHalvingPruner } from "./halving.ts";
@@ -14,7 +14,7 @@ import { signedRankProbability, WilcoxonPruner } from "./wilcoxon.ts";
 const space = new SearchSpace([{ name: "rate", distribution: floatDistribution(0.1, 10), condition: null }]);
 
 function newStudy(directions: readonly Direction[] = ["minimize"]): StudyState {
-  return simulatedStudy({ space, seed: 1, directions });
+  return emptyStudy({ space, seed: 1, directions });
 }
 
 function start(study: StudyState, rate = 1): number {

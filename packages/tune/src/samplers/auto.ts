@@ -44,7 +44,7 @@ export class AutoSampler implements Sampler {
     const { study, space } = context;
     const done = study.watermark;
     const budget = done + study.running.length + context.remaining;
-    if (space.parameters.length > 0 && space.cardinality() <= budget && !study.noisy) return { sampler: this.exhaustive, reason: "the budget covers the whole space" };
+    if (space.parameters.length > 0 && Number.isFinite(budget) && space.cardinality() <= budget && !study.noisy) return { sampler: this.exhaustive, reason: "the budget covers the whole space" };
     const modelTrials = budget > LARGE_BUDGET && Number.isFinite(budget) ? MODEL_TRIALS_OF_LARGE_BUDGET : MODEL_TRIALS;
     if (study.directions.length > 1) {
       return done < modelTrials / 2 ? { sampler: this.gp, reason: "few trials, several objectives" } : { sampler: this.nsga, reason: "many trials, several objectives" };

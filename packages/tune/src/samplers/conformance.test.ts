@@ -12,7 +12,7 @@ import { LSHADESampler } from "./evolution/lshade.ts";
 import { NSGASampler } from "./evolution/nsga.ts";
 import { RandomSampler } from "./random.ts";
 import { RegularisedEvolutionSampler } from "./evolution/regularised.ts";
-import { askContext, simulate, simulatedStudy } from "./simulation.ts";
+import { askContext, bestOf, emptyStudy, optimized } from "./study.fixture.ts";
 import { SobolSampler } from "./sobol.ts";
 import { TPESampler } from "./tpe/sampler.ts";
 
@@ -54,7 +54,7 @@ const grid = new SearchSpace([
 
 /** The study as another process would rebuild it: the same facts, no caches. */
 function replayed(study: StudyState, space: SearchSpace): StudyState {
-  const copy = simulatedStudy({ space, seed: study.seed, directions: study.directions });
+  const copy = emptyStudy({ space, seed: study.seed, directions: study.directions });
   for (let trial = 0; trial < study.length; trial++) {
     copy.apply({ type: "ask", trial, time: 0, owner: "other", watermark: study.watermarkOf(trial) });
     const values = Object.fromEntries([...study.assignment(trial)].map(([name, value]) => [name, typeof value === "number" ? value : [...value]]));
@@ -69,8 +69,8 @@ function replayed(study: StudyState, space: SearchSpace): StudyState {
 }
 
 describe.each(Object.entries(samplers))("%s", (_, make) => {
-  test("proposes valid points of a mixed, conditional, constrained space, also for parallel workers", () => {
-    const study = simulate(make(), loss, { space: mixed, seed: 1, trials: 26, parallel: 4 });
+  test("proposes valid points of a mixed, conditional, constrained space, also for parallel workers", async () => {
+    const study = await optimized(make(), loss, { space: mixed, seed: 1, trials: 26, workers: 4 });
     expect(study.watermark).toBeGreaterThanOrEqual(26);
     for (let trial = 0; trial < study.length; trial++) {
       const assignment = study.assignment(trial);
@@ -83,19 +83,33 @@ describe.each(Object.entries(samplers))("%s", (_, make) => {
     }
   });
 
-  test("asks the same after a resume", () => {
-    const study = simulate(make(), loss, { space: mixed, seed: 2, trials: 23 });
+  test("goes on without a budget: until the study is stopped", async () => {
+    const study = await optimized(make(), loss, { space: mixed, seed: 1, trials: 14, unbudgeted: true, workers: 2 });
+    expect(study.evaluations).toBeGreaterThanOrEqual(14);
+  });
+
+  test("does not enumerate a large finite space, with or without a budget", async () => {
+    const large = new SearchSpace(Array.from({ length: 8 }, (_, i) => ({ name: `n${i}`, distribution: intDistribution(0, 99), condition: null })));
+    const far = (assignment: Assignment): number => [...assignment.values()].reduce<number>((sum, value) => sum + Math.abs(Number(value) - 70), 0);
+    for (const unbudgeted of [true, false]) {
+      const study = await optimized(make(), far, { space: large, seed: 2, trials: 24, unbudgeted });
+      expect(study.evaluations).toBe(24);
+    }
+  });
+
+  test("asks the same after a resume", async () => {
+    const study = await optimized(make(), loss, { space: mixed, seed: 2, trials: 23 });
     const sampler = make();
     const again = replayed(study, mixed);
-    const next = sampler.ask(askContext(again, mixed, sampler, 10));
+    const next = sampler.ask(askContext(again, sampler, 10));
     const other = make();
-    const expected = other.ask(askContext(replayed(study, mixed), mixed, other, 10));
+    const expected = other.ask(askContext(replayed(study, mixed), other, 10));
     expect(pointKey(next!.assignment)).toBe(pointKey(expected!.assignment));
     // And what the process that never stopped would ask.
     const running = make();
-    const live = simulatedStudy({ space: mixed, seed: 2 });
+    const live = emptyStudy({ space: mixed, seed: 2 });
     for (let t = 0; t < 23; t++) {
-      const proposal = running.ask(askContext(live, mixed, running, 33 - t))!;
+      const proposal = running.ask(askContext(live, running, 33 - t))!;
       live.apply({ type: "ask", trial: t, time: 0, owner: "live", watermark: live.watermark });
       live.apply({ type: "parameters", trial: t, values: Object.fromEntries([...proposal.assignment].map(([name, value]) => [name, typeof value === "number" ? value : [...value]])) });
       for (const [key, value] of Object.entries(proposal.attributes ?? {})) live.apply({ type: "attribute", trial: t, scope: "system", key, value });
@@ -103,12 +117,12 @@ describe.each(Object.entries(samplers))("%s", (_, make) => {
     }
     const resumed = make();
     const rebuilt = replayed(live, mixed);
-    expect(pointKey(resumed.ask(askContext(rebuilt, mixed, resumed, 10))!.assignment)).toBe(pointKey(running.ask(askContext(live, mixed, running, 10))!.assignment));
+    expect(pointKey(resumed.ask(askContext(rebuilt, resumed, 10))!.assignment)).toBe(pointKey(running.ask(askContext(live, running, 10))!.assignment));
   });
 
-  test("never evaluates a point of a finite space twice", () => {
+  test("never evaluates a point of a finite space twice", async () => {
     let evaluations = 0;
-    const study = simulate(make(), (assignment) => {
+    const study = await optimized(make(), (assignment) => {
       evaluations++;
       return (Number(assignment.get("a")) - 3) ** 2 + Number(assignment.get("b")) + Number(assignment.get("c"));
     }, { space: grid, seed: 3, trials: 45 });
@@ -120,9 +134,9 @@ describe.each(Object.entries(samplers))("%s", (_, make) => {
 
   test("goes on when trials fail", () => {
     const sampler = make();
-    const study = simulatedStudy({ space: grid, seed: 4 });
+    const study = emptyStudy({ space: grid, seed: 4 });
     for (let t = 0; t < 25; t++) {
-      const { assignment } = sampler.ask(askContext(study, grid, sampler, 100))!;
+      const { assignment } = sampler.ask(askContext(study, sampler, 100))!;
       study.apply({ type: "ask", trial: t, time: 0, owner: "w", watermark: study.watermark });
       study.apply({ type: "parameters", trial: t, values: Object.fromEntries([...assignment].map(([name, value]) => [name, Number(value)])) });
       const failed = t % 3 === 0;
@@ -133,34 +147,31 @@ describe.each(Object.entries(samplers))("%s", (_, make) => {
 });
 
 describe.each(["tpe", "gp", "cma-es", "auto"])("%s beats chance", (name) => {
-  test("on a smooth function of four numbers", () => {
+  test("on a smooth function of four numbers", async () => {
     const space = new SearchSpace(["x", "y", "z", "w"].map((n) => ({ name: n, distribution: floatDistribution(-5, 5), condition: null })));
     const bowl = (assignment: Assignment): number => [...assignment.values()].reduce<number>((s, v, i) => s + (Number(v) - i) ** 2, 0);
-    const best = (sampler: Sampler): number => {
-      const bests = [1, 2, 3].map((seed) => {
-        const study = simulate(sampler, bowl, { space, seed, trials: 60 });
-        return Math.min(...study.values[0]!.subarray(0, study.length));
-      });
+    const best = async (make: () => Sampler): Promise<number> => {
+      const bests = await Promise.all([1, 2, 3].map(async (seed) => bestOf(await optimized(make(), bowl, { space, seed, trials: 60 }))));
       return bests.sort((a, b) => a - b)[1]!;
     };
-    expect(best(samplers[name]!())).toBeLessThan(0.7 * best(new RandomSampler()));
+    expect(await best(samplers[name]!)).toBeLessThan(0.7 * (await best(() => new RandomSampler())));
   });
 });
 
-test("several objectives: nsga, tpe and gp approach the front", () => {
+test("several objectives: nsga, tpe and gp approach the front", async () => {
   const space = new SearchSpace([{ name: "x", distribution: floatDistribution(-10, 10), condition: null }, { name: "y", distribution: floatDistribution(-10, 10), condition: null }]);
   const objective = (a: Assignment): number[] => [Number(a.get("x")) ** 2 + Number(a.get("y")) ** 2, (Number(a.get("x")) - 2) ** 2 + Number(a.get("y")) ** 2];
-  const distance = (sampler: Sampler): number => {
-    const study = simulate(sampler, objective, { space, seed: 5, trials: 60, directions: ["minimize", "minimize"] });
+  const distance = async (sampler: Sampler): Promise<number> => {
+    const study = await optimized(sampler, objective, { space, seed: 5, trials: 60, directions: ["minimize", "minimize"] });
     let sum = 0;
     for (let t = 40; t < 60; t++) sum += Math.abs(Number(study.internal(t, "y")));
     return sum / 20;
   };
-  const chance = distance(new RandomSampler());
-  for (const sampler of [new NSGASampler({ populationSize: 10 }), new TPESampler(), new GPSampler()]) expect(distance(sampler)).toBeLessThan(0.8 * chance);
+  const chance = await distance(new RandomSampler());
+  for (const sampler of [new NSGASampler({ populationSize: 10 }), new TPESampler(), new GPSampler()]) expect(await distance(sampler)).toBeLessThan(0.8 * chance);
 });
 
-test("tpe goes on beside running trials where the history's memory grows", () => {
-  const study = simulate(new TPESampler(), loss, { space: mixed, seed: 3, trials: 140, parallel: 4 });
+test("tpe goes on beside running trials where the history's memory grows", async () => {
+  const study = await optimized(new TPESampler(), loss, { space: mixed, seed: 3, trials: 140, workers: 4 });
   expect(study.watermark).toBeGreaterThanOrEqual(140);
 });

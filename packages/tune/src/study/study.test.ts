@@ -7,7 +7,7 @@ import { MemoryStorage, MemoryStore } from "../storage/memory.ts";
 import type { Decision, FrozenTrial, Scheduler } from "../contract/contract.ts";
 import { DistributionError, NaNValueError, ParameterRedeclaredError, StorageError, StudyError, TrialStateError, ValueError } from "../errors/errors.ts";
 import { replay } from "../state/state.ts";
-import { createStudy, loadStudy } from "./study.ts";
+import { createStudy, loadStudy, type OptimizeOptions } from "./study.ts";
 import type { CreateEvent, StudyEvent } from "../state/events.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Trial } from "../trials/trial.ts";
@@ -120,6 +120,22 @@ describe("optimize", () => {
     expect(seen.map((t) => t.number)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     await study.optimize(quadratic, { timeout: 0, trials: 100 });
     expect(study.evaluations).toBe(7);
+  });
+
+  test.each<[string, OptimizeOptions]>([["one worker", {}], ["three workers", { workers: 3 }]])("without a budget the default sampler goes on until it is stopped, %s", async (_, options) => {
+    const stopped = await createStudy({ seed: 1 });
+    await stopped.optimize(quadratic, { ...options, callbacks: [() => { if (stopped.evaluations >= 14) stopped.stop(); }] });
+    expect(stopped.evaluations).toBeGreaterThanOrEqual(14);
+    const aborted = await createStudy({ seed: 1 });
+    const control = new AbortController();
+    await aborted.optimize(quadratic, { ...options, signal: control.signal, callbacks: [() => { if (aborted.evaluations >= 14) control.abort(); }] });
+    expect(aborted.evaluations).toBeGreaterThanOrEqual(14);
+    const told = await createStudy({ seed: 1 });
+    for (let i = 0; i < 14; i++) {
+      const trial = await told.ask();
+      await told.tell(trial, trial.float("x", -5, 5) ** 2);
+    }
+    expect(told.evaluations).toBe(14);
   });
 
   test("failures stop by default, or cost their trial only; retries get another attempt with the same point", async () => {

@@ -5,7 +5,7 @@ import { SearchSpace } from "../../space/space.ts";
 import { StudyError } from "../../errors/errors.ts";
 import { CMA } from "./strategy.ts";
 import { CMAESSampler } from "./sampler.ts";
-import { askContext, simulate, simulatedStudy } from "../simulation.ts";
+import { askContext, emptyStudy, optimized } from "../study.fixture.ts";
 
 /** Evaluations until 1e-8, or 20,000. */
 function evaluations(f: (x: Float64Array) => number, n: number, seed: number, separable: boolean): number {
@@ -42,22 +42,22 @@ describe("CMA", () => {
 });
 
 describe("CMA-ES sampler", () => {
-  test("restarts when it has converged, and leaves a local minimum", () => {
+  test("restarts when it has converged, and leaves a local minimum", async () => {
     const space = new SearchSpace(["x", "y"].map((name) => ({ name, distribution: floatDistribution(-5.12, 5.12), condition: null })));
     const rastrigin = (v: readonly number[]): number => v.reduce((s, x) => s + 10 + x * x - 10 * Math.cos(2 * Math.PI * x), 0);
     // Off-centre, so that the start is no help.
-    const study = simulate(new CMAESSampler(), (a) => rastrigin([Number(a.get("x")) - 3.1, Number(a.get("y")) + 2.7]), { space, seed: 1, trials: 5000 });
+    const study = await optimized(new CMAESSampler(), (a) => rastrigin([Number(a.get("x")) - 3.1, Number(a.get("y")) + 2.7]), { space, seed: 1, trials: 5000 });
     expect(Math.min(...study.values[0]!.subarray(0, 5000))).toBeLessThan(1e-6);
     expect(Number(study.systemAttribute(study.length - 1, "cma:generation"))).toBeGreaterThan(20);
   });
 
-  test("integers do not get stuck: the margin keeps every neighbour reachable", () => {
+  test("integers do not get stuck: the margin keeps every neighbour reachable", async () => {
     const space = new SearchSpace([
       { name: "n", distribution: intDistribution(0, 100), condition: null },
       { name: "x", distribution: floatDistribution(-1, 1), condition: null },
     ]);
     for (const seed of [1, 2, 3]) {
-      const study = simulate(new CMAESSampler(), (a) => (Number(a.get("n")) - 87) ** 2 + Number(a.get("x")) ** 2, { space, seed, trials: 400 });
+      const study = await optimized(new CMAESSampler(), (a) => (Number(a.get("n")) - 87) ** 2 + Number(a.get("x")) ** 2, { space, seed, trials: 400 });
       expect(Math.min(...study.values[0]!.subarray(0, study.length))).toBeLessThan(1e-3);
     }
   });
@@ -65,7 +65,7 @@ describe("CMA-ES sampler", () => {
   test("one objective only", () => {
     const space = new SearchSpace([{ name: "x", distribution: floatDistribution(0, 1), condition: null }]);
     const sampler = new CMAESSampler();
-    const study = simulatedStudy({ space, seed: 1, directions: ["minimize", "minimize"] });
-    expect(() => sampler.ask(askContext(study, space, sampler, 1))).toThrow(StudyError);
+    const study = emptyStudy({ space, seed: 1, directions: ["minimize", "minimize"] });
+    expect(() => sampler.ask(askContext(study, sampler, 1))).toThrow(StudyError);
   });
 });
