@@ -1,8 +1,10 @@
+import { AssertionError, deepEqual, deepStrictEqual } from "node:assert";
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { onEveryDevice } from "../../../../tests/devices.ts";
 import { LifetimeError } from "../errors/errors.ts";
 import { arange, tensor, zeros } from "./creation.ts";
+import { Variable } from "./variable.ts";
 
 onEveryDevice("reading", () => {
   test("data, item and nested arrays", async () => {
@@ -31,6 +33,25 @@ onEveryDevice("reading", () => {
       expect(read.length).toBe(20_000);
       expect(read.every((value, index) => value === index % 251)).toBe(true);
     }
+  });
+
+  test("deep equality never takes two tensors for one another", () => {
+    const x = tensor([1, 2]);
+    expect(x).toEqual(x);
+    expect({ x, y: [x] }).toStrictEqual({ x, y: [x] });
+    deepStrictEqual(x, x);
+    for (const other of [tensor([1, 3]), tensor([1]), tensor([1, 2], { dtype: "int32" }), x.add(0), new Variable(x)]) {
+      expect(x).not.toEqual(other);
+      expect({ x }).not.toStrictEqual({ x: other });
+      expect(() => deepStrictEqual({ x }, { x: other })).toThrow(AssertionError);
+      expect(() => deepEqual(x, other)).toThrow(AssertionError);
+    }
+  });
+
+  test("as JSON, nested numbers", () => {
+    const x = tensor([[1, 2.5], [3, 4]]);
+    expect(JSON.stringify({ x, y: [x.sum()] })).toBe('{"x":[[1,2.5],[3,4]],"y":[10.5]}');
+    expect(tensor(JSON.parse(JSON.stringify(x)) as number[][]).toArray()).toEqual(x.toArray());
   });
 
   test("a disposed tensor says so, and frees at once", () => {

@@ -12,9 +12,18 @@ import { DeviceStorage, storageOf } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 import { noteNumbers } from "./trace.ts";
 
+let handles = 0;
+
 /** What a tensor is, whatever can be done with it. */
 export abstract class Value {
   #node: GraphNode | undefined;
+  /**
+   * No two tensors share it. Deep equality (`toEqual`, `deepStrictEqual`) sees no private fields and does not read values: without this
+   * all tensors would be equal to it. Compare tensors with `allClose`, or what `toArray` gives.
+   *
+   * @internal
+   */
+  readonly id: number = handles++;
 
   /** @internal */
   constructor(node: GraphNode) {
@@ -157,6 +166,16 @@ export abstract class Value {
       if (error instanceof LifetimeError) return `tensor(lost, ${description})`;
       throw error;
     }
+  }
+
+  /**
+   * What `JSON.stringify` writes: the values as {@link toArray} gives them. `tensor(JSON.parse(text))` makes a tensor of them again.
+   *
+   * @example
+   * JSON.stringify({ weights: tensor([[1, 2]]) }); // '{"weights":[[1,2]]}'
+   */
+  toJSON(): NestedNumbers {
+    return this.toArray();
   }
 
   // ── lifetime ──
