@@ -180,7 +180,7 @@ export class BodyEmitter {
     this.options.body.forEach((instruction, index) => {
       if (this.depthOf[index] !== depth || this.contracted.has(index)) return;
       const copies = this.along[index] ? this.group.copies : 1;
-      const values = Array.from({ length: copies }, (_, copy) => this.emit(instruction, copy, this.along[index]!, depth));
+      const values = this.f.interleaved(copies, (copy) => this.emit(instruction, copy, this.along[index]!, depth));
       this.values[index] = this.along[index] ? values : [this.repeated(values[0]!, instruction.op)];
       if (!this.along[index]) this.findRows(index);
     });

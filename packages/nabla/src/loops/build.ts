@@ -309,6 +309,15 @@ export class FunctionBuilder {
     return inner;
   }
 
+  /** Writes `count` independent computations statement by statement in turn: a processor then works on all of them at once. */
+  interleaved(count: number, write: (index: number) => Expr): Expr[] {
+    const results: Expr[] = [];
+    const parts = Array.from({ length: count }, (_, index) => this.within(() => results.push(write(index))));
+    const longest = Math.max(0, ...parts.map(({ length }) => length));
+    for (let at = 0; at < longest; at++) for (const part of parts) if (at < part.length) this.block.push(part[at]!);
+    return results;
+  }
+
   finish(result?: Expr): IrFunction {
     return { name: this.name, parameters: this.parameters, body: this.block, result };
   }

@@ -80,6 +80,12 @@ function pairedPower(f: FunctionBuilder, x: Expr, y: Expr): Expr {
   return scaled(f, f.let("y", add(add(madd(mul(r, r), polynomial(f, r, expTail), lost), r), like(r, 1))), n);
 }
 
+/** Whether x ≥ 0 is an integer. By rounding: V8 fuses no pair of floor. */
+function isWhole(x: Expr): Expr {
+  const large = like(x, x.kind === "f64" ? 2 ** 52 : 2 ** 23);
+  return binary("or", binary("ge", x, large), binary("eq", sub(add(x, large), large), x));
+}
+
 /** x^y as IEEE 754 has it: 1 where x is 1 or y is 0, NaN for negative x unless y is an integer, and the signs of odd powers. */
 export function pow(f: FunctionBuilder, x: Expr, y: Expr): Expr {
   const [zero, one] = [like(x, 0), like(x, 1)];
@@ -94,9 +100,9 @@ export function pow(f: FunctionBuilder, x: Expr, y: Expr): Expr {
   const usual = f.let("usual", select(binary("and", edge, known), atEdge, select(binary("eq", size, size), power, size)));
   const flat = f.let("flat", binary("or", binary("eq", y, zero), binary("and", binary("eq", size, one), known)));
   const magnitude = f.let("magnitude", select(flat, one, usual));
-  const half = f.let("half", mul(y, like(y, 0.5)));
-  const whole = f.let("whole", binary("eq", unary("floor", y), y));
-  const odd = binary("and", whole, binary("ne", unary("floor", half), half));
+  const exponent = f.let("exponent", unary("abs", y));
+  const whole = f.let("whole", isWhole(exponent));
+  const odd = binary("and", whole, unary("not", isWhole(f.let("half", mul(exponent, like(y, 0.5))))));
   const bits = x.kind === "f64" ? "i64" : "i32";
   const sign = binary("and", unary("bitcast", x, bits), unary("bitcast", like(x, -0), bits));
   const signed = select(odd, unary("bitcast", binary("xor", unary("bitcast", magnitude, bits), sign), x.kind), magnitude);

@@ -61,7 +61,7 @@ export function costOf(instruction: Instruction): number {
     case "cos":
       return 8;
     case "pow":
-      return 40;
+      return 30;
     case "div":
     case "sqrt":
       return 1.5;
