@@ -6,17 +6,18 @@ import { doctor } from "./doctor.ts";
 import { type PredictOptions, predict } from "./predict.ts";
 import { train, type TrainCommandOptions } from "./train.ts";
 import { integers, positive, positiveInteger, positiveIntegers, rate, seed } from "./values.ts";
+import { version } from "./version.ts";
 
 /** Runs the command line; returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  // The tuner reads its own options.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", endWithReader);
+  // The tuner is loaded only where it is meant, and has commands of its own.
   if (args[0] === "tune") {
     const { tuneCommand } = await import("./tune/main.ts");
     return tuneCommand(args.slice(1));
   }
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", endWithReader);
   let code = 0;
-  const program = new Command("nabla").description("Deep learning for TypeScript.").exitOverride().showHelpAfterError();
+  const program = new Command("nabla").description("Deep learning for TypeScript.").version(version()).exitOverride().showHelpAfterError();
   program.command("train").description("train a network and save it as safetensors")
     .addArgument(new Argument("<data>", "the data set").choices(["mnist"]))
     .option("-e, --epochs <n>", "passes over the data", positiveInteger, 8)

@@ -37,3 +37,36 @@ export function integers(text: string): number[] {
 export function positiveIntegers(text: string): number[] {
   return text.split(",").map((part) => parsed(part, isCount, "Pass positive integers separated by commas, e.g. 512,256."));
 }
+
+/** An integer from 0. */
+export function count(text: string): number {
+  return parsed(text, isIndex, "Pass an integer from 0.");
+}
+
+/** Any number, also "NaN", "Infinity" and "-Infinity". */
+export function number(text: string): number {
+  if (text.trim().toLowerCase() === "nan") return NaN;
+  return parsed(text, (value) => !Number.isNaN(value), "Pass a number.");
+}
+
+/** Names, separated by commas. */
+export function names(text: string): string[] {
+  return text.split(",");
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
+
+/** A time with its unit, in milliseconds. */
+export function duration(text: string): number {
+  const [, size = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|min|h)$/.exec(text) ?? [];
+  const milliseconds = Number(size) * (UNITS[unit] ?? NaN);
+  if (!(milliseconds > 0)) throw new InvalidArgumentError("Pass a time above 0 with its unit: 500ms, 90s, 10min or 2h.");
+  return milliseconds;
+}
+
+/** Adds one "NAME=value" to those before. */
+export function environment(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const [, name = "", value = ""] = /^([A-Za-z_]\w*)=([^]*)$/.exec(text) ?? [];
+  if (name === "") throw new InvalidArgumentError("Pass NAME=value.");
+  return { ...before, [name]: value };
+}

@@ -25,7 +25,7 @@ export { createRandom, type Random } from "./random/random.ts";
 export type { Storage, StudyStore } from "./storage/storage.ts";
 export { MemoryStorage } from "./storage/memory.ts";
 export { defineStudy, type StudyDefinition } from "./study/define.ts";
-export type { WorkersOptions } from "./executors/workers.ts";
+export type { Environment, WorkersOptions } from "./executors/workers.ts";
 
 export { AutoSampler } from "./samplers/auto.ts";
 export { RandomSampler } from "./samplers/random.ts";

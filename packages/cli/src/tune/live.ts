@@ -16,6 +16,8 @@ export class LiveTable {
   private lines = 0;
   private ended = 0;
   private message = "";
+  /** What trials printed of a line that has not ended. */
+  private partial = "";
 
   constructor(study: Study<unknown>, trials: number, stream: Streams["stderr"]) {
     this.study = study;
@@ -36,8 +38,20 @@ export class LiveTable {
     if (this.timer === null) this.stream.write(`${message}\n`);
   }
 
+  /** Shows what trials print, in whole lines above the picture. */
+  print(text: string): void {
+    const end = text.lastIndexOf("\n") + 1;
+    const whole = this.partial + text.slice(0, end);
+    this.partial = end === 0 ? this.partial + text : text.slice(end);
+    if (end === 0) return;
+    this.erase();
+    this.stream.write(whole);
+    if (this.timer !== null) this.draw();
+  }
+
   /** Leaves the last picture standing. */
   close(): void {
+    if (this.partial !== "") this.print("\n");
     if (this.timer === null) return;
     clearInterval(this.timer);
     this.draw();
@@ -45,6 +59,12 @@ export class LiveTable {
 
   private share(): string {
     return this.trials === Infinity ? "" : `  [${done(this.study)}/${this.trials}]`;
+  }
+
+  /** Takes the picture away; what is written next stands in its place. */
+  private erase(): void {
+    if (this.lines > 0) this.stream.write(`\x1b[${this.lines}A\x1b[0J`);
+    this.lines = 0;
   }
 
   private draw(): void {
@@ -70,7 +90,8 @@ export class LiveTable {
       const trial = study.view.trial(number);
       const report = trial.reports.at(-1);
       const progress = report === undefined ? "" : `  step ${report.step}: ${Object.entries(report.metrics).map(([name, x]) => `${printable(name)} ${short(x)}`).join(", ")}`;
-      lines.push(`${String(number).padStart(6)} ${parameters(trial)}${progress}`);
+      // Progress first: a narrow screen cuts off the parameters.
+      lines.push(`${String(number).padStart(6)}${progress}  ${parameters(trial)}`);
     }
     if (study.view.running.length > rows) lines.push(`       and ${study.view.running.length - Math.max(0, rows)} more`);
     if (this.message !== "") lines.push(this.message);

@@ -1,33 +1,35 @@
 // run and resume: the module's study, a storage, a pool of workers, and the live table while they work.
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { createStudy, loadStudy, processExecutor, threadExecutor, TuneError, type StudyDefinition } from "@nabla/tune";
-import { LiveTable } from "./live.ts";
-import { UsageError, type Streams, type TuneOptions } from "./main.ts";
-import { positiveNumber, wholeNumber } from "./values.ts";
+import { createStudy, loadStudy, processExecutor, threadExecutor, TuneError, type Executor } from "@nabla/tune";
+import { jsonLine } from "./json.ts";
+import { done, LiveTable } from "./live.ts";
+import type { Streams } from "./main.ts";
+import { definitionOf } from "./module.ts";
 
-const EXECUTORS = { processes: processExecutor, threads: threadExecutor };
+export interface RunOptions {
+  readonly storage?: string; readonly name?: string; readonly seed?: number; readonly workers: number; readonly trials?: number;
+  /** Milliseconds. */
+  readonly timeout?: number; readonly trialTimeout?: number;
+  readonly failures?: "stop" | "continue"; readonly executor: "processes" | "threads";
+  readonly env: Readonly<Record<string, string>>;
+}
 
-export async function run(command: "run" | "resume", operands: readonly string[], options: TuneOptions, streams: Streams): Promise<number> {
-  const [file, ...rest] = operands;
-  if (file === undefined || rest.length > 0) throw new UsageError(`nabla tune ${command} takes one module, e.g. nabla tune ${command} study.ts.`);
-  const workers = wholeNumber("workers", options.workers, 1) ?? 1;
-  const kind = options.executor ?? "processes";
-  if (kind !== "processes" && kind !== "threads") throw new UsageError(`--executor is processes or threads, not "${kind}".`);
-  const seed = wholeNumber("seed", options.seed, 0);
-  const timeout = positiveNumber("timeout", options.timeout);
-  const module = pathToFileURL(resolve(file)).href;
-  const { objective: _, trials: defined, trialTimeout, retries, failures = "continue", ...definition } = await definitionOf(module, file);
-  const trials = wholeNumber("trials", options.trials, 1) ?? defined;
-  if (trials === undefined && timeout === undefined) throw new UsageError("say how long: --trials <n>, --timeout <seconds>, or `trials` in the module.");
+/** The first trial that failed: its number, and the stack or the reason. */
+interface Failure { readonly trial: number; readonly said: string; readonly cause?: Error }
+
+export async function run(command: "run" | "resume", file: string, options: RunOptions, streams: Streams): Promise<number> {
+  const { module, definition: { objective: _, trials: defined, trialTimeout: patience, retries, failures: rule, ...definition } } = await definitionOf(file);
+  const { trials = defined, timeout, trialTimeout = patience, failures = rule, workers, seed } = options;
+  if (trials === undefined && timeout === undefined) throw new TuneError("nothing says how long: give --trials, --timeout, or `trials` in the module.");
   const name = options.name ?? definition.name ?? "study";
   const opening = { ...definition, name, storage: options.storage ?? `journal:${name}.journal` };
   const study = command === "run" ? await createStudy({ ...opening, ...(seed === undefined ? {} : { seed }) }) : await loadStudy(opening);
   if (trials !== undefined && study.evaluations >= trials) {
     streams.stderr.write(`${study.name} has had ${study.evaluations} evaluations, and ${trials} were asked for; ask for more with --trials.\n`);
   }
-  const executor = EXECUTORS[kind](module, { workers });
   const table = new LiveTable(study, trials ?? Infinity, streams.stderr);
+  let first: Failure | null = null;
+  let ended = 0, failed = 0;
+  const executor = watched(makeExecutor(module, options, (text) => { table.print(text); }), (failure) => { first ??= failure; });
   let interrupts = 0;
   const interrupt = (): void => {
     // The first waits for the trials under way, the second does not.
@@ -38,29 +40,53 @@ export async function run(command: "run" | "resume", operands: readonly string[]
   process.on("SIGINT", interrupt);
   try {
     await study.run(executor, {
-      workers, failures,
-      ...(trials === undefined ? {} : { trials }), ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
+      workers, ...(failures === undefined ? {} : { failures }),
+      ...(trials === undefined ? {} : { trials }), ...(timeout === undefined ? {} : { timeout }),
       ...(trialTimeout === undefined ? {} : { trialTimeout }), ...(retries === undefined ? {} : { retries }),
-      callbacks: [(trial) => { table.finished(trial); }],
+      callbacks: [(trial) => {
+        table.finished(trial);
+        ended++;
+        if (trial.state !== "FAIL") return;
+        failed++;
+        first ??= { trial: trial.number, said: String(trial.systemAttributes["fail_reason"] ?? "without a reason") };
+      }],
     });
+  } catch (error) {
+    // What an objective threw is told below, like any other failure.
+    if (first === null || error !== (first as Failure).cause) throw error;
+    failed ||= 1;
+    ended ||= 1;
   } finally {
     process.off("SIGINT", interrupt);
     table.close();
     await executor.close();
     await study.close();
   }
+  if (first !== null && failed > 0) {
+    const { trial, said } = first as Failure;
+    streams.stderr.write(`nabla tune: ${failed} of ${ended} trials failed; the first was trial ${trial}:\n${said}\n`);
+  }
   const winners = study.directions.length === 1 ? [study.best] : study.front;
-  for (const trial of winners) if (trial !== null) streams.stdout.write(`${JSON.stringify({ trial: trial.number, values: trial.values, params: trial.params })}\n`);
-  return interrupts > 0 ? 130 : 0;
+  for (const trial of winners) if (trial !== null) streams.stdout.write(jsonLine({ trial: trial.number, values: trial.values, params: trial.params }));
+  if (interrupts > 0) return 130;
+  const stopped = failed > 0 && failures !== "continue" && trials !== undefined && done(study) < trials;
+  return (failed > 0 && failed === ended) || stopped ? 1 : 0;
 }
 
-async function definitionOf(module: string, file: string): Promise<StudyDefinition<unknown>> {
-  let loaded: { readonly default?: StudyDefinition<unknown> };
-  try {
-    loaded = (await import(module)) as typeof loaded;
-  } catch (error) {
-    throw new TuneError(`${file} cannot be loaded: ${(error as Error).message}`, { cause: error });
-  }
-  if (typeof loaded.default?.objective !== "function") throw new TuneError(`${file} exports no study; write \`export default defineStudy({ objective: (trial) => … })\`.`);
-  return loaded.default;
+function makeExecutor(module: string, { executor, workers, env }: RunOptions, output: (text: string) => void): Executor {
+  const environment = (worker: number): Record<string, string> => Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value.replaceAll("{worker}", String(worker))]));
+  return { processes: processExecutor, threads: threadExecutor }[executor](module, { workers, output, env: environment });
+}
+
+/** The executor, telling of every evaluation that failed. */
+function watched(executor: Executor, failed: (failure: Failure) => void): Executor {
+  return {
+    slots: executor.slots,
+    close: () => executor.close(),
+    async run(init, master, signal) {
+      const outcome = await executor.run(init, master, signal);
+      if (outcome.kind === "failed") failed({ trial: init.number, said: outcome.cause?.stack ?? outcome.error, ...(outcome.cause === undefined ? {} : { cause: outcome.cause }) });
+      return outcome;
+    },
+  };
 }

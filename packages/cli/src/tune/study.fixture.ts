@@ -1,11 +1,12 @@
 // The study that the tests of `nabla tune` run: a real objective with reports.
-import { defineStudy, space, type StudyDefinition } from "@nabla/tune";
+import { defineStudy, space, TPESampler, type StudyDefinition } from "@nabla/tune";
 
 const rosenbrock = space.object({ x: space.float(-2, 2), y: space.float(-1, 3) });
 
 const definition: StudyDefinition<{ readonly x: number; readonly y: number }> = defineStudy({
   name: "rosenbrock",
   space: rosenbrock,
+  sampler: new TPESampler(),
   trials: 12,
   objective: async (trial) => {
     const { x, y } = trial.params;

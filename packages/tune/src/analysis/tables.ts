@@ -21,6 +21,8 @@ export interface TrialRow {
   readonly reports: number;
   readonly user: Readonly<Record<string, Json>>;
   readonly note: string;
+  /** Why a trial failed. */
+  readonly reason: string | null;
 }
 
 /** One completed trial of the course of a single objective. */
@@ -47,7 +49,15 @@ export function trialsTable(results: StudyResults): TrialRow[] {
     reports: trial.reports.length,
     user: trial.userAttributes,
     note: trial.note,
+    reason: failureOf(trial),
   }));
+}
+
+/** Why a trial failed, or null where it did not. */
+export function failureOf({ state, systemAttributes }: FrozenTrial): string | null {
+  if (state !== "FAIL") return null;
+  const reason = systemAttributes["fail_reason"];
+  return typeof reason === "string" ? reason : "without a reason";
 }
 
 /** The best feasible trial, or with several objectives the feasible Pareto front; empty when none is complete. */

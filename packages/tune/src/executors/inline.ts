@@ -31,8 +31,15 @@ export async function evaluate<T>(objective: Objective<T>, trial: Trial<T>): Pro
     if (error instanceof TrialPruned) return { kind: "pruned" };
     if (error instanceof TrialAnswered) return { kind: "answered", by: error.answeredBy };
     const cause = asError(error);
-    return { kind: "failed", error: `${cause.name}: ${cause.message}`, cause };
+    return { kind: "failed", error: `${cause.name}: ${cause.message}${placeOf(cause)}`, cause };
   }
+}
+
+/** " (study.ts:12:9)": where an error was thrown, or where one's own code called the package that threw it. */
+function placeOf({ stack = "" }: Error): string {
+  const frames = [...stack.matchAll(/^\s+at .*?([^/\\(\s]+:\d+:\d+)\)?$/gm)];
+  const own = frames.find(([frame]) => !/node_modules|node:/.test(frame)) ?? frames[0];
+  return own === undefined ? "" : ` (${decodeURIComponent(own[1]!)})`;
 }
 
 export class InlineExecutor<T> implements Executor {

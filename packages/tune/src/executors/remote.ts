@@ -13,13 +13,15 @@ export interface WorkerHandle {
   kill(): void;
 }
 
-/** Starts a worker; calls `received` for its messages and `ended` once, when it is gone. */
-export type Spawn = (received: (message: FromWorker) => void, ended: (reason: string) => void) => WorkerHandle;
+/** Starts worker `index`, from 0; calls `received` for its messages and `ended` once, when it is gone. */
+export type Spawn = (index: number, received: (message: FromWorker) => void, ended: (reason: string) => void) => WorkerHandle;
 
 /** Milliseconds a worker may take to start on a busy machine. */
 const START = 60_000;
 
 interface Member {
+  /** Its place among the workers: a new one takes that of the one it replaces. */
+  readonly index: number;
   handle: WorkerHandle;
   alive: boolean;
   /** The evaluation it has, and how to end it for the loop. */
@@ -80,9 +82,13 @@ export class RemoteExecutor implements Executor {
   }
 
   private add(): Member {
-    const member: Member = { handle: { post: () => undefined, kill: () => undefined }, alive: true, task: null, heard: performance.now(), started: false, silent: false };
+    const used = new Set(Array.from(this.members, ({ index }) => index));
+    let index = 0;
+    while (used.has(index)) index++;
+    const member: Member = { index, handle: { post: () => undefined, kill: () => undefined }, alive: true, task: null, heard: performance.now(), started: false, silent: false };
     this.members.add(member);
     member.handle = this.spawn(
+      index,
       (message) => { void this.receive(member, message); },
       (reason) => {
         member.alive = false;

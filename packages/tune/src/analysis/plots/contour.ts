@@ -4,14 +4,14 @@ import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { chart, type Size } from "./chart.ts";
 import { ramp } from "./colours.ts";
 import { numericScale, parameterScale, shortNumber, type Scale } from "./scale.ts";
-import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
+import { chosenPair, withScalarParameters } from "./scalar-parameters.ts";
 import { element, mark, number } from "./svg.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
 
 export interface ContourPlotOptions extends Size {
-  /** The parameters on the axes. */
-  readonly x: string;
-  readonly y: string;
+  /** The parameter on each axis; default the two most important. */
+  readonly x?: string;
+  readonly y?: string;
   readonly objective?: number;
   /** Contours of the logarithm of the objective; default false. */
   readonly log?: boolean;
@@ -21,11 +21,11 @@ const BANDS = 12;
 const NODES = { columns: 73, rows: 55 };
 
 /** Contours over two parameters as an SVG file: dark is best, dots are trials. */
-export function plotContour(study: StudyResults, options: ContourPlotOptions): string {
+export function plotContour(study: StudyResults, options: ContourPlotOptions = {}): string {
   const results = withScalarParameters(study);
-  const { objective = 0, log = false, x: xName, y: yName, ...size } = options;
+  const { objective = 0, log = false, x: _, y: __, ...size } = options;
   const name = objectiveName(results, objective);
-  chosenParameters(results, [xName, yName]);
+  const [xName, yName] = chosenPair(results, options);
   const rows = completed(results).filter(
     ({ trial, values }) => Number.isFinite(values[objective]) && (!log || values[objective]! > 0) && trial.params[xName] !== undefined && trial.params[yName] !== undefined,
   );

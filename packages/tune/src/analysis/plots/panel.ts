@@ -35,6 +35,10 @@ const GRID = "#e6e6e6";
 const AXIS = "#555555";
 /** Longest tick label, in characters. */
 const TICK_LIMIT = 26;
+/** The same where labels slant. */
+const TILTED_LIMIT = 20;
+/** Pixels from one line of text to the next. */
+const LINE = 13;
 
 /** Width of the widest tick label. */
 export function tickWidth(scale: Scale): number {
@@ -55,26 +59,28 @@ export function panel(box: Box, x: Axis, y: Axis, draw: (plane: Plane) => readon
   };
   const bottom = box.top + box.height;
   const parts: string[] = [];
-  const everyTick = tickStride(x.scale, box.width);
-  const tilt = x.scale.kind === "categories" && tickWidth(x.scale) > box.width / Math.max(1, x.scale.ticks.length);
+  const tilt = isTilted(x.scale, box.width);
+  const everyX = stride(x.scale, box.width, tilt ? LINE : tickWidth(x.scale) + 12);
   for (const [i, tick] of x.scale.ticks.entries()) {
-    if (!tilt && i % everyTick !== 0) continue;
+    if (i % everyX !== 0) continue;
     const at = plane.x(tick.value);
     parts.push(line(at, box.top, at, bottom, { stroke: GRID }));
     parts.push(
       tilt
-        ? label(at, bottom + 14, tick.label, { "text-anchor": "end", transform: `rotate(-30 ${number(at)} ${number(bottom + 14)})` }, 9)
+        ? label(at, bottom + 14, tick.label, { "text-anchor": "end", transform: `rotate(-30 ${number(at)} ${number(bottom + 14)})` }, TILTED_LIMIT)
         : label(at, bottom + 17, tick.label, { "text-anchor": "middle" }, TICK_LIMIT),
     );
   }
-  for (const tick of y.scale.ticks) {
+  const everyY = stride(y.scale, box.height, LINE);
+  for (const [i, tick] of y.scale.ticks.entries()) {
+    if (i % everyY !== 0) continue;
     const at = plane.y(tick.value);
     parts.push(line(box.left, at, box.left + box.width, at, { stroke: GRID }));
     parts.push(label(box.left - 7, at + 4, tick.label, { "text-anchor": "end" }, TICK_LIMIT));
   }
   parts.push(...draw(plane));
   parts.push(element("path", { d: `M${number(box.left)} ${number(box.top)}V${number(bottom)}H${number(box.left + box.width)}`, fill: "none", stroke: AXIS }));
-  parts.push(label(box.left + box.width / 2, bottom + (tilt ? 58 : 37), x.name, { "text-anchor": "middle", "font-weight": "bold" }, Math.floor(box.width / 7)));
+  parts.push(label(box.left + box.width / 2, bottom + bottomMargin(x.scale, box.width) - 25, x.name, { "text-anchor": "middle", "font-weight": "bold" }, Math.floor(box.width / 7)));
   if (y.name !== "") {
     const [cx, cy] = [box.left - tickWidth(y.scale) - 20, box.top + box.height / 2];
     parts.push(label(cx, cy, y.name, { "text-anchor": "middle", "font-weight": "bold", transform: `rotate(-90 ${number(cx)} ${number(cy)})` }, Math.floor(box.height / 7)));
@@ -82,10 +88,21 @@ export function panel(box: Box, x: Axis, y: Axis, draw: (plane: Plane) => readon
   return element("g", {}, ...parts);
 }
 
-/** Show every n-th tick so that labels do not touch. */
-function tickStride(scale: Scale, width: number): number {
-  const needed = (tickWidth(scale) + 12) * scale.ticks.length;
-  return Math.max(1, Math.ceil(needed / width));
+/** Whether the labels below the plane must slant to have room. */
+function isTilted(scale: Scale, width: number): boolean {
+  return scale.kind === "categories" && tickWidth(scale) > width / Math.max(1, scale.ticks.length);
+}
+
+/** Space below a plane for the ticks and the name of its x axis. */
+export function bottomMargin(scale: Scale, width: number): number {
+  if (!isTilted(scale, width)) return 62;
+  const longest = Math.max(...scale.ticks.map((tick) => Math.min(TILTED_LIMIT, tick.label.length)));
+  return 54 + 0.5 * longest * CHARACTER;
+}
+
+/** Label every n-th tick, so that labels that need `room` do not touch on an axis of this length. */
+export function stride(scale: Scale, length: number, room: number = LINE): number {
+  return Math.max(1, Math.ceil((room * scale.ticks.length) / length));
 }
 
 /** Width that `legend` needs. */

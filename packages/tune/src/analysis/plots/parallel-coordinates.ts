@@ -2,7 +2,7 @@
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import type { Size } from "./chart.ts";
 import { ramp } from "./colours.ts";
-import { colourBar, colourBarWidth } from "./panel.ts";
+import { colourBar, colourBarWidth, stride } from "./panel.ts";
 import { numericScale, parameterScale, shortNumber, type Scale } from "./scale.ts";
 import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, element, escapeXml, label, line, polyline } from "./svg.ts";
@@ -60,7 +60,7 @@ export function plotParallelCoordinates(study: StudyResults, options: ParallelCo
   const frame = axes.flatMap((axis, i) => [
     line(x(i), top, x(i), bottom, { stroke: "#222222" }),
     label(x(i), top - (i % 2 === 0 || gap > 110 ? 16 : 32), axis.name, { "text-anchor": "middle", "font-weight": "bold" }, Math.max(6, Math.floor((gap > 110 ? gap : 2 * gap) / 7.4))),
-    ...axis.scale.ticks.flatMap((tick) => [
+    ...axis.scale.ticks.filter((_, k) => k % stride(axis.scale, bottom - top) === 0).flatMap((tick) => [
       line(x(i) - 3, y(i, tick.value), x(i) + 3, y(i, tick.value), { stroke: "#222222" }),
       // A white rim keeps the label readable over the lines.
       label(x(i) + 6, y(i, tick.value) + 4, tick.label, { "font-size": 11, stroke: "#ffffff", "stroke-width": 3, "paint-order": "stroke" }, 14),

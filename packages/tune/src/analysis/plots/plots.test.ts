@@ -7,11 +7,13 @@ import { plotContour } from "./contour.ts";
 import { plotEdf } from "./edf.ts";
 import { plotHistory } from "./history.ts";
 import { plotImportance } from "./importance.ts";
+import { plotHypervolume } from "./hypervolume.ts";
 import { plotIntermediateValues } from "./intermediate.ts";
 import { plotParallelCoordinates } from "./parallel-coordinates.ts";
 import { plotPareto } from "./pareto.ts";
 import { withScalarParameters } from "./scalar-parameters.ts";
 import { linearScale, linearTicks, logScale, parameterScale, shortNumber } from "./scale.ts";
+import { plotRank } from "./rank.ts";
 import { plotSlice } from "./slice.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
 import { plotTimeline } from "./timeline.ts";
@@ -62,6 +64,9 @@ const figures: Record<string, (results: StudyResults) => string> = {
   parallel: (results) => plotParallelCoordinates(results),
   contour: (results) => plotContour(results, { x: lr!, y: "width" }),
   "contour, categories, log": (results) => plotContour(results, { x: "kind", y: lr!, log: true }),
+  "contour of the most important": (results) => plotContour(results),
+  rank: (results) => plotRank(results, { x: lr!, y: "width" }),
+  "rank of the most important": (results) => plotRank(results),
   importance: (results) => plotImportance(results),
   fanova: (results) => plotImportance(results, { method: "fanova", trees: 8 }),
   edf: (results) => plotEdf(Array.from({ length: 9 }, () => results)),
@@ -103,6 +108,45 @@ test("empty studies make empty figures or say what is missing", () => {
 test("history marks every completed trial", () => {
   const svg = plotHistory(study);
   expect(count(svg, /<circle [^>]*><title>trial/g)).toBe(40);
+});
+
+test("a rank plot colours by rank, ties share theirs", () => {
+  const xy = { x: floatDistribution(0, 1), y: floatDistribution(0, 1) };
+  const values = [5, 1, 1, 1e9];
+  const svg = plotRank(studyOf(values.map((value, i) => trialOf(i, { params: { x: i / 4, y: i / 8 }, distributions: xy, values: [value] }))));
+  expectWellFormed(svg);
+  expect([...svg.matchAll(/<title>trial (\d): rank ([\d.]+)/g)].map(([, trial, rank]) => [Number(trial), Number(rank)])).toEqual([[3, 4], [0, 3], [1, 1.5], [2, 1.5]]);
+  const one = studyOf([trialOf(0, { params: { x: 0 }, distributions: { x: xy.x }, values: [1] })]);
+  for (const plot of [plotRank, plotContour]) expect(() => plot(one)).toThrow(/one parameter.*plotSlice/);
+  expect(plotContour(study)).toContain(">width<");
+});
+
+test("a hypervolume grows with the front, from a reference of one's own or the worst seen", () => {
+  for (const svg of [plotHypervolume(pair), plotHypervolume(pair, { reference: [2, -2] })]) {
+    expectWellFormed(svg);
+    const path = /<path d="(M[^"Z]*L[^"Z]*)" fill="none" stroke="#d55e00"/.exec(svg)![1]!;
+    const heights = [...path.matchAll(/[ML][\d.]+ ([\d.]+)/g)].map((match) => Number(match[1]));
+    expect(heights.every((y, i) => i === 0 || y <= heights[i - 1]!)).toBe(true);
+    expect(heights.at(-1)).toBeLessThan(heights[0]!);
+  }
+  expect(() => plotHypervolume(study)).toThrow(/plotHistory/);
+});
+
+test("labels keep apart: 40 categories, and 12 parameters with long names", () => {
+  const kind = categoricalDistribution(Array.from({ length: 40 }, (_, i) => `category number ${i}`));
+  const many = studyOf(Array.from({ length: 60 }, (_, i) => trialOf(i, { params: { kind: `category number ${i % 40}`, x: i / 60 }, distributions: { kind, x: floatDistribution(0, 1) }, values: [i] })));
+  const wide = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`optimizer.learning_rate.of_layer_number_${i}`, floatDistribution(0, 1)]));
+  for (const svg of [plotSlice(many), plotContour(many, { x: "kind", y: "x" }), plotContour(many, { x: "x", y: "kind" }), plotParallelCoordinates(many), plotParallelCoordinates(randomStudy(wide, () => 1, 9)), plotImportance(randomStudy(wide, ({ [Object.keys(wide)[0]!]: x }) => Number(x), 30))]) {
+    expectWellFormed(svg);
+    const labels = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)"([^>]*)>([^<]*)/g)].map(([, x, y, rest, text]) => ({ x: Number(x), y: Number(y), slanted: rest!.includes("rotate(-30"), upright: rest!.includes("rotate(-90"), anchor: /text-anchor="(\w+)"/.exec(rest!)?.[1] ?? "start", text: text! }));
+    const flat = labels.filter((l) => !l.slanted && !l.upright).map((l) => ({ ...l, left: l.x - (l.anchor === "middle" ? 3 : l.anchor === "end" ? 6 : 0) * l.text.length }));
+    for (const [i, a] of flat.entries()) for (const b of flat.slice(i + 1)) {
+      const beside = a.left + 6 * a.text.length <= b.left || b.left + 6 * b.text.length <= a.left;
+      expect(beside || Math.abs(a.y - b.y) >= 10, `"${a.text}" at ${a.left}, ${a.y} over "${b.text}" at ${b.left}, ${b.y}`).toBe(true);
+    }
+    const slanted = labels.filter((l) => l.slanted).sort((a, b) => a.y - b.y || a.x - b.x);
+    for (const [i, a] of slanted.entries()) if (slanted[i + 1]?.y === a.y) expect(slanted[i + 1]!.x - a.x).toBeGreaterThanOrEqual(12);
+  }
 });
 
 test("the Pareto plot separates the front from the dominated", () => {

@@ -3,6 +3,7 @@
 import { floatDistribution, intDistribution, categoricalDistribution, type Distribution, type ParameterValue } from "../../space/distribution.ts";
 import { ValueError } from "../../errors/errors.ts";
 import type { FrozenTrial } from "../../contract/contract.ts";
+import { importance } from "../importance.ts";
 import { parameterNames, type StudyResults } from "../results.ts";
 import { valueText } from "./scale.ts";
 
@@ -18,6 +19,18 @@ export function chosenParameters(results: StudyResults, chosen: readonly string[
   const missing = chosen?.find((parameter) => !known.includes(parameter));
   if (missing !== undefined) throw new ValueError(`Study "${results.name}" has no parameter "${missing}"; it has ${known.join(", ")}.`);
   return chosen === undefined ? known : [...chosen];
+}
+
+/** The parameters named for the two axes of a figure; those that are not, by their importance. */
+export function chosenPair(results: StudyResults, { x, y, objective = 0 }: { readonly x?: string; readonly y?: string; readonly objective?: number }): [string, string] {
+  if (x !== undefined && y !== undefined) return chosenParameters(results, [x, y]) as [string, string];
+  const named = chosenParameters(results, [x, y].filter((name) => name !== undefined));
+  const rest = chosenParameters(results, undefined).filter((name) => !named.includes(name));
+  const needed = 2 - named.length;
+  const others = rest.length > needed ? Object.keys(importance(results, { objective })).filter((name) => rest.includes(name)) : rest;
+  const [first, second] = x === undefined ? [others[0], y ?? others[1]] : [x, others[0]];
+  if (first === undefined || second === undefined) throw new ValueError(`Study "${results.name}" has one parameter, and the figure has two axes; use plotSlice.`);
+  return [first, second];
 }
 
 function takeApart(trial: FrozenTrial): FrozenTrial {

@@ -1,7 +1,7 @@
 // One panel per parameter: the objective against it, coloured by trial number so that one sees where the search went.
 import { completed, objectiveName, type StudyResults } from "../results.ts";
 import { ramp } from "./colours.ts";
-import { colourBar, colourBarWidth, leftMargin, panel } from "./panel.ts";
+import { bottomMargin, colourBar, colourBarWidth, leftMargin, panel } from "./panel.ts";
 import { linearScale, numericScale, parameterScale, shortNumber } from "./scale.ts";
 import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, mark } from "./svg.ts";
@@ -25,10 +25,12 @@ export function plotSlice(study: StudyResults, { parameters, objective = 0, log 
   const names = chosenParameters(results, parameters);
   const y = numericScale(rows.map((row) => row.values[objective]!), log, { ticks: 5 });
   const order = { name: "trial", scale: linearScale(rows.map((row) => row.trial.number), { tight: true, ticks: 5, integer: true }) };
-  const cell = { width: leftMargin(y) + PANEL.width + 12, height: PANEL.height + 78 };
+  const axes = new Map(names.map((parameter) => [parameter, parameterScale(rows.map((row) => row.trial), parameter, 4)]));
+  const below = Math.max(...Array.from(axes.values(), ({ scale }) => bottomMargin(scale, PANEL.width)));
+  const cell = { width: leftMargin(y) + PANEL.width + 12, height: PANEL.height + below + 16 };
   const columns = Math.min(COLUMNS, names.length);
   const panels = names.map((parameter, i) => {
-    const x = parameterScale(rows.map((row) => row.trial), parameter, 4);
+    const x = axes.get(parameter)!;
     const column = i % COLUMNS;
     const box = { ...PANEL, left: column * cell.width + leftMargin(y), top: 48 + Math.floor(i / COLUMNS) * cell.height };
     return panel(box, { name: parameter, scale: x.scale }, { name: column === 0 ? name : "", scale: y }, (plane) =>
