@@ -5,17 +5,9 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { bundleSize, firstStep } from "./once.ts";
 import { installPeers, Peer, peersAvailable } from "./peer.ts";
-import type { Conditions, Request } from "./peers/protocol.ts";
-
-/** One row of the table. */
-interface Row {
-  readonly name: string;
-  readonly request: Request;
-  readonly threads: number;
-  /** Turns the median seconds of a call into the figure shown. */
-  readonly figure: (seconds: number) => number;
-  readonly unit: string;
-}
+import { kernelRows } from "./kernels.ts";
+import type { Conditions } from "./peers/protocol.ts";
+import type { Row } from "./row.ts";
 
 interface Result {
   readonly name: string;
@@ -48,6 +40,7 @@ const rows: readonly Row[] = [
   stream("adam", 16_384, "16 k (L2)"),
   stream("adam", 8_388_608, "8 M (DRAM)"),
   { name: "XOR net 2-8-1 Adam step", request: { work: "tiny" }, threads: 1, figure: (seconds) => seconds * 1e6, unit: "µs" },
+  ...kernelRows,
 ];
 
 export async function main(args: readonly string[]): Promise<void> {

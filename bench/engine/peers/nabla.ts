@@ -5,6 +5,7 @@ import { source } from "../../../packages/nabla/src/ops/build.ts";
 import { evaluate } from "../../../packages/nabla/src/tensor/evaluate.ts";
 import { Stage } from "../../../packages/nabla/src/tensor/stage.ts";
 import { storageOf } from "../../../packages/nabla/src/tensor/storage.ts";
+import { kernelWork } from "./kernels.ts";
 import { type Prepare, serve } from "./protocol.ts";
 
 const { uniform, key } = random;
@@ -40,6 +41,8 @@ const prepare: Prepare = async (request) => {
       return inPlace([uniform(key(3), [request.size])], ([x]) => [x!.mul(1.5).add(0.25).relu()]);
     case "adam":
       return adamUpdate(request.size);
+    case "kernel":
+      return kernelWork(request.name);
     default:
       return undefined;
   }

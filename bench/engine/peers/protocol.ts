@@ -9,7 +9,9 @@ export type Request =
   | { readonly work: "tiny" }
   | { readonly work: "fma"; readonly rounds: number }
   | { readonly work: "elementwise"; readonly size: number }
-  | { readonly work: "adam"; readonly size: number };
+  | { readonly work: "adam"; readonly size: number }
+  /** One of ../kernels.ts. */
+  | { readonly work: "kernel"; readonly name: string };
 
 /** How long and on how many threads. */
 export interface Conditions {

@@ -6,6 +6,8 @@ import time
 import torch
 import torch.nn.functional as F
 
+from kernels import kernels
+
 
 def timed(work, seconds):
     work()
@@ -75,6 +77,7 @@ works = {
     "tiny": lambda r: tiny(),
     "elementwise": lambda r: elementwise(r["size"]),
     "adam": lambda r: adam(r["size"]),
+    "kernel": lambda r: kernels[r["name"]](),
 }
 
 for line in sys.stdin:
