@@ -8,7 +8,7 @@ import type { NodeOfKind } from "../ops/kind.ts";
 import { byKind } from "../ops/registry.ts";
 import { rowMajorStrides } from "../ops/shape.ts";
 import { isContiguous } from "./homes.ts";
-import { flatten, type IndexMap, inputMap, mapKey, type MovementNode } from "./index-map.ts";
+import { coordinate, flatten, type IndexMap, inputMap, isMovement, mapKey, type MovementNode } from "./index-map.ts";
 
 /** The register a dtype is computed in. */
 export function registerType(dtype: DType): RegisterType {
@@ -152,13 +152,24 @@ export class BodyBuilder {
   #gather(node: GraphNode<"gather">, map: IndexMap): number {
     const [table, indices] = node.inputs as readonly [GraphNode, GraphNode];
     const row = this.value(indices, map.slice(0, indices.shape.length));
-    const leaf = this.#resolve(table, []);
+    // The row is one more coordinate, behind the others, while the table is sought behind its views.
+    const rank = this.#rank + 1;
+    let view: IndexMap = [coordinate(this.#rank, rank), ...map.slice(indices.shape.length).map(({ offset, strides }) => ({ offset, strides: [...strides, 0] }))];
+    let held = table;
+    let leaf = this.#resolve(held, []);
+    while (leaf === undefined && isMovement(held)) {
+      const moved = inputMap(held, view, rank);
+      if (moved === undefined) break;
+      view = moved;
+      held = held.inputs[0]!;
+      leaf = this.#resolve(held, []);
+    }
     if (leaf?.kind !== "memory") throw new Error("gather must read a stored table.");
-    const { buffer, offset, strides: [rowStride, ...inner] } = leaf.place;
-    const rest = flatten(map.slice(indices.shape.length), inner, this.#rank);
+    const { buffer, offset, strides } = leaf.place;
+    const place = flatten(view, strides, rank);
     const access: Access = {
-      buffer, dtype: table.dtype, offset: offset + rest.offset, strides: rest.strides,
-      indirect: { row, stride: rowStride!, rows: table.shape[0]! },
+      buffer, dtype: table.dtype, offset: offset + place.offset, strides: place.strides.slice(0, -1),
+      indirect: { row, stride: place.strides.at(-1)!, rows: table.shape[0]! },
     };
     return this.#emit({ op: "load", type: registerType(node.dtype), access });
   }

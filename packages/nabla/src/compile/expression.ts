@@ -73,6 +73,7 @@ function movesNothing(node: MovementNode, input: GraphNode): boolean {
       return input === node.inputs[0];
     case "transpose":
     case "slice":
+    case "flip":
       return false;
   }
 }

@@ -122,6 +122,11 @@ export function inputMap(node: MovementNode, map: IndexMap, rank: number): Index
         const step = node.params.step[axis]!;
         return { offset: node.params.begin[axis]! + step * offset, strides: strides.map((stride) => stride * step) };
       });
+    case "flip":
+      return map.map(({ offset, strides }, axis) =>
+        node.params.axes.includes(axis)
+          ? { offset: node.shape[axis]! - 1 - offset, strides: strides.map((stride) => (stride === 0 ? 0 : -stride)) }
+          : { offset, strides });
     case "after":
       return map;
     case "reshape":

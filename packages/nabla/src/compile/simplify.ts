@@ -139,6 +139,9 @@ class Rewriter {
       case "slice":
         if (sameShape(a.shape, node.shape)) return a;
         break;
+      case "flip":
+        if (node.params.axes.every((axis) => node.shape[axis] === 1)) return a;
+        break;
       case "pad":
         if (sameShape(a.shape, node.shape)) return a;
         break;

@@ -60,6 +60,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
         return;
       case "transpose":
       case "slice":
+      case "flip":
       case "after":
         return;
     }
@@ -75,7 +76,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
       case "movement":
         return forceMoved(node);
       case "lookup":
-        if (node.op === "gather") force(node.inputs[0]!);
+        if (node.op === "gather") forceView(node.inputs[0]!);
         return;
       case "leaf":
       case "elementwise":

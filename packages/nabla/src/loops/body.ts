@@ -1,7 +1,7 @@
 // Emits a kernel's scalar body inside loops: addresses and instructions are placed at the outermost loop where they vary.
 // One axis runs along vector lanes; everything that does not vary along it is computed once and repeated in every lane.
 import type { Access, Instruction, RegisterType, Store } from "../kernels/kernel.ts";
-import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, splat, unary } from "./build.ts";
+import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, shuffle, splat, unary } from "./build.ts";
 import type { Expr } from "./ir.ts";
 import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from "./scalar.ts";
 
@@ -253,6 +253,10 @@ export class BodyEmitter {
     if (!along && lanes > 1 && cell !== "u8") value = splat(f.let("scalar", load(cell, at(0), first, 1)), lanes);
     else if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
     else if (laneBytes === cellBytes[cell] && !rowsVary) value = load(cell, at(0), first, lanes);
+    else if (laneBytes === -cellBytes[cell] && !rowsVary) {
+      const backward = f.let("backward", load(cell, at(0), first + (lanes - 1) * laneBytes, lanes));
+      value = shuffle(backward, backward, Array.from({ length: lanes }, (_, lane) => lanes - 1 - lane));
+    }
     else value = this.gather(Array.from({ length: lanes }, (_, lane) => loadSplat(cell, at(lane), first + lane * laneBytes, lanes)));
     const loaded = f.let("load", value);
     return type === "bool" ? f.let("mask", convert(loaded, "mask")) : f.let("value", convert(loaded, kindOf[type]));

@@ -12,7 +12,7 @@ import { sizeOf } from "../ops/shape.ts";
 /** Lanes for a body: one where it only moves scattered elements. */
 export function bodyLanes(body: readonly Instruction[], stores: readonly Store[], vectorAxis: number, target: Target): number {
   const lanes = lanesOf(body, stores, target.lanes);
-  const contiguous = ({ strides }: Access): boolean => (strides[vectorAxis] ?? 0) <= 1;
+  const contiguous = ({ strides }: Access): boolean => Math.abs(strides[vectorAxis] ?? 0) <= 1;
   const moves = body.every(({ op }) => op === "load" || op === "index" || op === "constant");
   const allContiguous =
     stores.every(({ access }) => contiguous(access)) &&
@@ -25,7 +25,7 @@ function scatteredLanes(body: readonly Instruction[], vectorAxis: number, lanes:
   const rowsContiguous = body.every(
     (instruction) => instruction.op !== "load" || instruction.access.indirect === undefined || instruction.access.strides[vectorAxis] === 1,
   );
-  const strided = body.some((instruction) => instruction.op === "load" && (instruction.access.strides[vectorAxis] ?? 0) > 1);
+  const strided = body.some((instruction) => instruction.op === "load" && Math.abs(instruction.access.strides[vectorAxis] ?? 0) > 1);
   return rowsContiguous && !strided ? lanes : 1;
 }
 

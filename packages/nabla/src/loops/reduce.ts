@@ -37,7 +37,7 @@ function planReduction(kernel: ReduceKernel, target: Target): Plan {
   const firstLoad = bodyStrides[0] ?? positionStrides;
   const reducedOrder = reduced.map((_, axis) => rank + axis);
   // argmax wants ascending positions; the others the order of memory.
-  if (!ordered) reducedOrder.sort((a, b) => firstLoad[b]! - firstLoad[a]! || a - b);
+  if (!ordered) reducedOrder.sort((a, b) => Math.abs(firstLoad[b]!) - Math.abs(firstLoad[a]!) || a - b);
   const kept = mergeAxes(extents, storeOrder(rank, kernel.stores), [...bodyStrides, ...stridesOf(kernel.epilogue, kernel.stores)]);
   const folded = mergeAxes(extents, reducedOrder, bodyStrides);
   return {
@@ -56,7 +56,7 @@ function planReduction(kernel: ReduceKernel, target: Target): Plan {
 
 /** Loads that cannot be read as vectors, or repeated, along `axis`. */
 function scattered(body: readonly Instruction[], axis: number): number {
-  return body.filter((instruction) => instruction.op === "load" && (instruction.access.strides[axis] ?? 0) > 1).length;
+  return body.filter((instruction) => instruction.op === "load" && Math.abs(instruction.access.strides[axis] ?? 0) > 1).length;
 }
 
 /** Lowers a reduction. Sums in float32 are of chains of at most 512 additions and of the totals of those chains. */

@@ -7,7 +7,7 @@ export { matmul } from "./contraction.ts";
 export * from "./elementwise.ts";
 export { gather, scatterAdd } from "./indexing.ts";
 export { constant, iota, source } from "./leaf.ts";
-export { pad, reshape, slice, transpose } from "./movement.ts";
+export { flip, pad, reshape, slice, transpose } from "./movement.ts";
 export { randomBits } from "./random.ts";
 export { argmax, max } from "./reduce.ts";
 export { node } from "./registry.ts";

@@ -30,6 +30,8 @@ export interface OpParams extends Readonly<Record<UnaryOp | BinaryOp, Empty>> {
   broadcast: { readonly shape: Shape };
   /** begin ≤ index < end, every `step`-th (step ≥ 1), one entry an axis. */
   slice: { readonly begin: readonly number[]; readonly end: readonly number[]; readonly step: readonly number[] };
+  /** The entries of `axes`, which are ascending, in reverse. */
+  flip: { readonly axes: readonly number[] };
   pad: { readonly before: readonly number[]; readonly after: readonly number[]; readonly value: number };
   concat: { readonly axis: number };
 

@@ -10,7 +10,7 @@ export interface OpsOfKind {
   /** An element of the output is made of the same element of every input. */
   elementwise: UnaryOp | BinaryOp | "select" | "stopGradient" | "cast";
   /** An element of the output is an element of the first input, at a place that is affine in its own. Further inputs are only waited for. */
-  movement: "reshape" | "transpose" | "broadcast" | "slice" | "after";
+  movement: "reshape" | "transpose" | "broadcast" | "slice" | "flip" | "after";
   /** An element of the output is made of a few elements of the inputs, wherever they are. */
   lookup: "gather" | "randomBits";
   /** Axes of the one input are folded. */

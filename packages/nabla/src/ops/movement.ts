@@ -1,6 +1,6 @@
 // Primitives that move elements without computing. All are linear: jvp applies the movement to the tangent,
 // vjp applies its transpose (reshape back, inverse permutation, pad for slice, slice for pad).
-import { requireEntries, requireShape, requireValue } from "./check.ts";
+import { requireAxis, requireEntries, requireShape, requireValue } from "./check.ts";
 import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "./graph.ts";
 import { apply, correctlyRounded, type Rule, type Sample } from "./rule.ts";
@@ -178,6 +178,56 @@ function spacedOut(x: GraphNode, step: readonly number[]): GraphNode {
     return slice(merged, zeros(merged.shape), merged.shape.with(axis, (extent - 1) * by + 1));
   }, x);
 }
+
+function flipSample(shape: Shape, axes: readonly number[], name?: string): Sample<"flip"> {
+  return { inputs: [spread("float32", shape, -3, 3)], params: { axes }, ...(name === undefined ? {} : { name }) };
+}
+
+/** The entries of `axes`, ascending, in reverse. */
+export function flip(x: GraphNode, axes: readonly number[]): GraphNode<"flip"> {
+  return apply(flipRule, [x], { axes });
+}
+
+export const flipRule: Rule<"flip"> = {
+  op: "flip",
+  kind: "movement",
+  cost: 0,
+  shape: ([x], { axes }) => {
+    axes.forEach((axis, index) => {
+      requireAxis("flip", axis, x!);
+      if (index > 0 && axis <= axes[index - 1]!) throw new ShapeError(`flip: axes [${axes.join(", ")}] are not ascending and distinct.`, "Sort them and name each once.");
+    });
+    return { shape: x!.shape, dtype: x!.dtype };
+  },
+  reference: ([x], { axes }, out) => {
+    const strides = rowMajorStrides(x!.shape);
+    const from = {
+      offset: axes.reduce((offset, axis) => offset + Math.max(0, x!.shape[axis]! - 1) * strides[axis]!, 0),
+      strides: strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+    };
+    walk(out.shape, from, { offset: 0, strides }, (i, o) => (out.data[o] = x!.data[i]!));
+  },
+  roundingError: correctlyRounded,
+  vjp: ({ params: { axes } }, cotangent) => [flip(cotangent, axes)],
+  jvp: ({ params: { axes } }, [tangent]) => flip(tangent!, axes),
+  batch: ([x], _, { axes }) => flip(x!, axes.map((axis) => axis + 1)),
+  samples: () => [
+    flipSample([5], [0]),
+    flipSample([3, 37], [1], "the last axis, an odd size"),
+    flipSample([7, 16], [0], "an outer axis"),
+    flipSample([3, 5, 8], [0, 2], "two axes apart"),
+    flipSample([4, 33], [0, 1], "all axes"),
+    flipSample([3, 1], [1], "an axis of size 1"),
+    flipSample([2, 3], [], "no axis"),
+    flipSample([], [], "scalar"),
+    flipSample([0, 3], [0, 1], "empty"),
+    ...inEveryDType((dtype): Sample<"flip"> => ({ inputs: [spread(dtype, [3, 19], 0, 9)], params: { axes: [1] } })),
+  ],
+  errors: [
+    { inputs: [aval("float32", 2, 3)], params: { axes: [2] }, message: /axis 2 is out of range for shape \[2, 3\]/ },
+    { inputs: [aval("float32", 2, 3)], params: { axes: [1, 0] }, message: /\[1, 0\] are not ascending/ },
+  ],
+};
 
 function padSample(shape: Shape, before: readonly number[], after: readonly number[], value: number, name?: string): Sample<"pad"> {
   return { inputs: [spread("float32", shape, -3, 3)], params: { before, after, value }, ...(name === undefined ? {} : { name }) };

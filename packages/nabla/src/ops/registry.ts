@@ -8,7 +8,7 @@ import type { GraphNode, OpName, OpParams } from "./graph.ts";
 import { gatherRule, scatterAddRule } from "./indexing.ts";
 import type { Kind, KindedNode } from "./kind.ts";
 import { constantRule, iotaRule, sourceRule } from "./leaf.ts";
-import { padRule, reshapeRule, sliceRule, transposeRule } from "./movement.ts";
+import { flipRule, padRule, reshapeRule, sliceRule, transposeRule } from "./movement.ts";
 import { randomBitsRule } from "./random.ts";
 import { argmaxRule, maxRule } from "./reduce.ts";
 import { apply, type Rule } from "./rule.ts";
@@ -30,6 +30,7 @@ export const rules: { readonly [P in OpName]: Rule<P> } = {
   reshape: reshapeRule,
   transpose: transposeRule,
   slice: sliceRule,
+  flip: flipRule,
   pad: padRule,
   concat: concatRule,
   broadcast: broadcastRule,

@@ -56,10 +56,8 @@ function takeAlongAxis(x: GraphNode, indices: GraphNode, axis: number): GraphNod
 
 /** The entries of `axes` in reverse. */
 function flip(x: GraphNode, axes: readonly number[]): GraphNode {
-  return axes.map((axis) => normaliseAxis("flip", axis, x.shape.length)).reduce((flipped, axis) => {
-    const extent = x.shape[axis]!;
-    return extent < 2 ? flipped : take(flipped, sub(ops.constant(extent - 1, "int32"), ops.iota([extent], 0)), axis);
-  }, x);
+  const resolved = axes.map((axis) => normaliseAxis("flip", axis, x.shape.length)).sort((a, b) => a - b);
+  return resolved.length === 0 ? x : ops.flip(x, resolved);
 }
 
 /** `x` where column − row lies on the wanted side of `diagonal`, and 0 elsewhere. */
