@@ -47,6 +47,17 @@ const LONG_REDUCTION = 32768;
 const FEW_RESULTS = 64;
 const CHUNKS = 64;
 
+/** Elements of a matrix from which its product with a vector is a sum. */
+const LARGE_MATRIX = 16384;
+/** Rows of a matrix that are added up at a time. */
+const CHUNK_ROWS = 64;
+
+/** An operand of a product as it is stored; `transposed`: its last two axes are swapped. */
+interface Factor {
+  readonly matrix: GraphNode;
+  readonly transposed: boolean;
+}
+
 class Rewriter {
   readonly #known = new Map<string, GraphNode>();
   /** Of the nodes that are rewritten. */
@@ -216,7 +227,26 @@ class Rewriter {
     if (plainA !== undefined) transposeA = !transposeA;
     const plainB = swap(b);
     if (plainB !== undefined) transposeB = !transposeB;
+    const summed = this.#vectorProduct(node, { matrix: plainA ?? a, transposed: transposeA }, { matrix: plainB ?? b, transposed: transposeB });
+    if (summed !== undefined) return summed;
     return this.#make("matmul", [plainA ?? a, plainB ?? b], { transposeA, transposeB }, node.shape, node.dtype);
+  }
+
+  /** A large matrix times a vector reads each element once: a sum over products in the order of memory, whose pieces threads share. */
+  #vectorProduct(node: GraphNode, a: Factor, b: Factor): GraphNode | undefined {
+    const [m, n] = node.shape.slice(-2) as [number, number];
+    const size = Math.max(sizeOf(a.matrix.shape), sizeOf(b.matrix.shape));
+    if (Math.min(m, n) !== 1 || sizeOf(node.shape) !== Math.max(m, n) || !isFloating(node.dtype) || size < LARGE_MATRIX) return undefined;
+    const k = a.matrix.shape.at(a.transposed ? -2 : -1)!;
+    // The matrix as it lies in memory; which of its axes is k.
+    const [matrix, vector, rowsAreK] = n === 1 ? [a.matrix, b.matrix, a.transposed] : [b.matrix, a.matrix, !b.transposed];
+    const shape = rowsAreK ? [k, m * n] : [m * n, k];
+    const repeated = this.#broadcast(this.#reshape(vector, rowsAreK ? [k, 1] : [1, k]), shape);
+    const products = this.#make("mul", [this.#reshape(matrix, shape), repeated], {}, shape, node.dtype);
+    const chunks = Math.floor(k / CHUNK_ROWS);
+    // Few rows at a time lie in few pages of memory.
+    const sum = rowsAreK && m * n > FEW_RESULTS && chunks > 1 ? this.#inChunks("sum", products, 0, chunks) : this.#reduce("sum", products, [rowsAreK ? 0 : 1]);
+    return this.#reshape(sum, node.shape);
   }
 
   #reduce(op: "sum" | "max", input: GraphNode, axes: readonly number[]): GraphNode {
@@ -237,14 +267,20 @@ class Rewriter {
       return this.#reduce(op, this.#reduce(op, input, inner), [outer]);
     }
     if (inner.length > 0 || input.shape[outer]! < LONG_REDUCTION) return undefined;
+    return this.#inChunks(op, input, outer, CHUNKS);
+  }
+
+  /** The reduction of one axis, first within each of `chunks` equal parts of it. */
+  #inChunks(op: "sum" | "max", input: GraphNode, outer: number, chunks: number): GraphNode {
+    const shape = input.shape.toSpliced(outer, 1);
     const extent = input.shape[outer]!;
-    const width = Math.floor(extent / CHUNKS);
+    const width = Math.floor(extent / chunks);
     const part = (begin: number, end: number): GraphNode => this.rewrite(sliceOf(input, outer, begin, end), [input]);
-    const split = input.shape.toSpliced(outer, 1, CHUNKS, width);
-    const partial = this.#reduce(op, this.#reshape(part(0, CHUNKS * width), split), [outer + 1]);
+    const split = input.shape.toSpliced(outer, 1, chunks, width);
+    const partial = this.#reduce(op, this.#reshape(part(0, chunks * width), split), [outer + 1]);
     const whole = this.#reduce(op, partial, [outer]);
-    if (CHUNKS * width === extent) return whole;
-    const rest = this.#reduce(op, part(CHUNKS * width, extent), [outer]);
+    if (chunks * width === extent) return whole;
+    const rest = this.#reduce(op, part(chunks * width, extent), [outer]);
     return this.#make(op === "sum" ? "add" : "maximum", [whole, rest], {}, shape, input.dtype);
   }
 

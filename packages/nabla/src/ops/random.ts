@@ -10,27 +10,73 @@ import { apply, correctlyRounded, type HostValue, type Rule } from "./rule.ts";
 import { aval, host } from "./sample.ts";
 import { formatShape, sameShape, type Shape } from "./shape.ts";
 
-/** Rotation distances of eight rounds, as two groups of four between which the key is added. */
-const ROTATIONS = [
-  [13, 15, 26, 6],
-  [17, 29, 16, 24],
-] as const;
 const PARITY = 0x1bd11bda;
 
 /** The two words that key (k0, k1) gives for counter (c0, c1), as int32. */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number): readonly [number, number] {
-  const keys = [k0 | 0, k1 | 0, k0 ^ k1 ^ PARITY] as const;
-  let x0 = (c0 + keys[0]) | 0;
-  let x1 = (c1 + keys[1]) | 0;
-  for (let group = 0; group < 5; group++) {
-    for (const distance of ROTATIONS[group % 2]!) {
-      x0 = (x0 + x1) | 0;
-      x1 = ((x1 << distance) | (x1 >>> (32 - distance))) ^ x0;
-    }
-    x0 = (x0 + keys[(group + 1) % 3]!) | 0;
-    x1 = (x1 + keys[(group + 2) % 3]! + group + 1) | 0;
-  }
-  return [x0, x1];
+  const words = new Int32Array(2);
+  threefryInto(words, k0, k1, c0, c1);
+  return [words[0]!, words[1]!];
+}
+
+/** {@link threefry2x32} into `words`. Rounds are written out: the distances are then constants, and nothing is allocated. */
+export function threefryInto(words: Int32Array, k0: number, k1: number, c0: number, c1: number): void {
+  const k2 = k0 ^ k1 ^ PARITY;
+  let x0 = (c0 + k0) | 0;
+  let x1 = (c1 + k1) | 0;
+  // The key's words go round: (k1, k2), (k2, k0), (k0, k1), (k1, k2), (k2, k0).
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k1) | 0;
+  x1 = (x1 + k2 + 1) | 0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
+  x0 = (x0 + k2) | 0;
+  x1 = (x1 + k0 + 2) | 0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k0) | 0;
+  x1 = (x1 + k1 + 3) | 0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
+  x0 = (x0 + k1) | 0;
+  x1 = (x1 + k2 + 4) | 0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
+  x0 = (x0 + x1) | 0;
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k2) | 0;
+  x1 = (x1 + k0 + 5) | 0;
+  words[0] = x0;
+  words[1] = x1;
 }
 
 const key = (): HostValue => host("int32", [2], [0x12345678, -1698898192]);

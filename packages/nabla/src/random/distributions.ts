@@ -5,7 +5,7 @@ import { ValueError } from "../errors/errors.ts";
 import type { Shape } from "../ops/shape.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { type Key, type KeyLike, keyTensor } from "./key.ts";
-import { threefry2x32 } from "../ops/random.ts";
+import { threefryInto } from "../ops/random.ts";
 
 /** Options of {@link uniform}. */
 export interface UniformOptions {
@@ -112,14 +112,18 @@ export function bernoulli(key: KeyLike, probability: number, shape: Shape): Tens
  */
 export function permutation(key: Key, length: number): Int32Array {
   if (!Number.isInteger(length) || length < 0) throw new ValueError(`random.permutation: length ${length}.`, "Pass a non-negative integer.");
-  const order = Int32Array.from({ length }, (_, index) => index);
+  const order = new Int32Array(length);
+  for (let index = 0; index < length; index++) order[index] = index;
   const [k0, k1] = key.words;
+  const words = new Int32Array(2);
   for (let last = length - 1; last > 0; last--) {
-    const [high, low] = threefry2x32(k0, k1, 0, last);
+    threefryInto(words, k0, k1, 0, last);
     // 53 random bits: the bias is below length·2⁻⁵³.
-    const unit = ((high >>> 0) * 2 ** 21 + (low >>> 11)) * 2 ** -53;
+    const unit = ((words[0]! >>> 0) * 2 ** 21 + (words[1]! >>> 11)) * 2 ** -53;
     const other = Math.floor(unit * (last + 1));
-    [order[last], order[other]] = [order[other]!, order[last]!];
+    const moved = order[last]!;
+    order[last] = order[other]!;
+    order[other] = moved;
   }
   return order;
 }

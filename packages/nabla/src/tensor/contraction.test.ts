@@ -79,4 +79,18 @@ onEveryDevice("matmul", () => {
     expect(tensor([1, 2]).outer(tensor([3, 4, 5])).toArray()).toEqual([[3, 4, 5], [6, 8, 10]]);
     expect(() => tensor([[1]]).outer(tensor([1]))).toThrow(/outer: \[1, 1\] and \[1\] are not two vectors/);
   });
+
+  test.each([[131, 257], [1, 40_000], [1000, 70]])("multiplies large matrices of %d × %d with vectors on either side, stored either way", (rows, columns) => {
+    const matrix = Float32Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 19) / 8 - 1);
+    const vector = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => ((i * 11) % 7) + 1);
+    const a = tensor(matrix).reshape([rows, columns]);
+    const [right, left] = [vector(columns), vector(rows)];
+    const products = Array.from({ length: rows }, (_, i) => right.reduce((sum, x, j) => sum + x * matrix[i * columns + j]!, 0));
+    const sums = Array.from({ length: columns }, (_, j) => left.reduce((sum, x, i) => sum + x * matrix[i * columns + j]!, 0));
+    // The numbers are multiples of 1/8, so float32 adds them up without rounding.
+    expect(a.matmul(tensor(right)).toArray()).toEqual(products);
+    expect(tensor(right).matmul(a.T).toArray()).toEqual(products);
+    expect(tensor(left).matmul(a).toArray()).toEqual(sums);
+    expect(a.T.matmul(tensor(left)).toArray()).toEqual(sums);
+  });
 });
