@@ -108,6 +108,8 @@ export interface StudyView {
   assignment(trial: number): Assignment;
   /** The finished trial with values at exactly this configuration, or −1. */
   find(assignment: Assignment): number;
+  /** Whether proposing exactly this configuration would tell nothing new: it was evaluated, or failed. Never in a noisy study. */
+  isKnown(assignment: Assignment): boolean;
   systemAttribute(trial: number, key: string): Json | undefined;
   /** The trial as plain data; slow, for display and rare use. */
   trial(number: number): FrozenTrial;

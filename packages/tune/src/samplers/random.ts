@@ -39,7 +39,7 @@ export function randomAssignment(context: AskContext, stream = "sample"): Assign
     for (let d = 0; d < unit.length; d++) unit[d] = random.uniform();
     const assignment = space.fromUnit(unit);
     if (!space.satisfies(assignment)) continue;
-    if (study.noisy || i >= EVALUATED_TRIES || study.find(assignment) < 0) return assignment;
+    if (i >= EVALUATED_TRIES || !study.isKnown(assignment)) return assignment;
   }
   throw new SpaceError(`no configuration among ${TRIES} random ones satisfies the constraints of the space; loosen them or enqueue a starting point.`);
 }

@@ -132,7 +132,7 @@ export function sobolAssignment(context: AskContext): ReturnType<typeof randomAs
     const unit = new Float64Array(space.unitDimensions);
     new Sobol(unit.length, study.seed).point(context.trial, unit);
     const assignment = space.fromUnit(unit);
-    if (space.satisfies(assignment) && (study.noisy || study.find(assignment) < 0)) return assignment;
+    if (space.satisfies(assignment) && !study.isKnown(assignment)) return assignment;
   }
   return randomAssignment(context);
 }

@@ -57,6 +57,9 @@ export class StudyState implements StudyView {
   created = false;
   private readonly records: TrialRecord[] = [];
   private readonly points: Points = new Points(this.parameters);
+  /** Configurations that failed, and those that failed twice. */
+  private readonly failed: Points = new Points(this.parameters);
+  private readonly failedAgain: Points = new Points(this.parameters);
   private readonly caches = new Map<symbol, object>();
   private common: string[] | null = null;
   private commonSpace: SearchSpace | null = null;
@@ -164,6 +167,15 @@ export class StudyState implements StudyView {
     return this.points.find(assignment);
   }
 
+  isKnown(assignment: Assignment): boolean {
+    return !this.noisy && (this.points.find(assignment) >= 0 || this.failed.find(assignment) >= 0);
+  }
+
+  /** Whether two trials or more have failed at exactly this configuration. */
+  failedTwice(assignment: Assignment): boolean {
+    return this.failedAgain.find(assignment) >= 0;
+  }
+
   /** The evaluated trial that has exactly the parameters this one has so far, or −1. */
   findTwin(trial: number): number {
     return this.points.twin(trial);
@@ -185,13 +197,13 @@ export class StudyState implements StudyView {
     return this.commonSpace;
   }
 
-  /** Whether every configuration of a finite joint space is known or being evaluated; false when trials differ in their parameters. */
+  /** Whether every configuration of a finite joint space is evaluated, failed twice or being evaluated; false when trials differ in their parameters. */
   get exhausted(): boolean {
     if (this.noisy) return false;
     const space = this.jointSpace;
     if (space.parameters.length === 0 || space.constraints.length > 0) return false;
     if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
-    return space.cardinality() <= this.points.count + this.running.length;
+    return space.cardinality() <= this.points.count + this.failedAgain.count + this.running.length;
   }
 
   trial(number: number): FrozenTrial {
@@ -415,7 +427,10 @@ export class StudyState implements StudyView {
     this.finished[this.watermark++] = trial;
     const state = this.state(trial);
     const { answeredBy, parent } = this.record(trial);
-    if (state === TrialState.FAIL) return;
+    if (state === TrialState.FAIL) {
+      (this.failed.twin(trial) < 0 ? this.failed : this.failedAgain).add(trial);
+      return;
+    }
     // A fork starts from another's weights: its result is not a function of its parameters alone.
     if (state === TrialState.COMPLETE && !this.noisy && answeredBy < 0 && parent < 0) this.points.add(trial);
     this.intersect(trial);

@@ -254,10 +254,10 @@ function propose(state: StudyState, options: NewTrialOptions, trial = state.leng
       if (++broken === CONSTRAINT_ATTEMPTS) return randomProposal(state, fixed, (a) => space.satisfies(a));
       continue;
     }
-    const twin = !state.noisy && space.parameters.length > 0 && isRunning(state, assignment);
-    if (twin && attempt < TWIN_ATTEMPTS) continue;
-    // A sampler that insists on what is being evaluated gets a point that nobody has tried, where there is one.
-    return (twin ? unseen(state, options) : null) ?? { ...proposal, assignment };
+    const vain = !state.noisy && space.parameters.length > 0 && (isRunning(state, assignment) || state.failedTwice(assignment));
+    if (vain && attempt < TWIN_ATTEMPTS) continue;
+    // A sampler that insists on what is being evaluated, or fails, gets a point that nobody has tried, where there is one.
+    return (vain ? unseen(state, options) : null) ?? { ...proposal, assignment };
   }
 }
 
@@ -317,7 +317,7 @@ function unseen(state: StudyState, options: NewTrialOptions): Proposal | null {
   if (space.parameters.length === 0) return null;
   const fixed = fixedAssignment(space, options.fixed, state.space !== null);
   try {
-    return randomProposal(state, fixed, (a) => space.satisfies(a) && state.find(a) < 0 && !isRunning(state, a));
+    return randomProposal(state, fixed, (a) => space.satisfies(a) && state.find(a) < 0 && !state.failedTwice(a) && !isRunning(state, a));
   } catch (error) {
     if (error instanceof SpaceError) return null;
     throw error;

@@ -67,8 +67,6 @@ class Evolution {
   private readonly thresholds: (Float64Array | null)[];
   /** Whether a row does not determine the sampled point: cells, or coordinates that were inactive. */
   private readonly needsPoint: boolean;
-  /** Whether repeats can occur at all. */
-  private readonly finite: boolean;
   private synced = 0;
   private generation: Individual[] = [];
   /** Counts every generation of every restart. */
@@ -90,7 +88,6 @@ class Evolution {
     this.numeric = dimensions.flatMap((d, i) => (d.kind === "categorical" ? [] : [i]));
     this.categorical = dimensions.flatMap((d, i) => (d.kind === "categorical" ? [i] : []));
     this.thresholds = this.numeric.map((i) => (dimensions[i]!.kind === "ordered" ? dimensions[i]!.edges!.slice(1, -1) : null));
-    this.finite = dimensions.every(({ kind }) => kind !== "continuous");
     this.needsPoint = history.space.conditional || this.thresholds.some((t) => t !== null);
   }
 
@@ -125,7 +122,7 @@ class Evolution {
       });
       this.categorical.forEach((d, i) => { unit[d] = cellCentre(dimensions[d]!, draw(this.probabilities[i]!, random)); });
       const assignment = space.fromUnit(unit);
-      if (!space.satisfies(assignment) || (this.finite && !study.noisy && study.find(assignment) >= 0)) continue;
+      if (!space.satisfies(assignment) || study.isKnown(assignment)) continue;
       const attributes: Record<string, Json> = { [GENERATION]: this.epoch };
       if (this.epoch === 1) attributes[START] = this.startedWith;
       if (this.needsPoint) attributes[POINT] = Array.from(v);
@@ -134,8 +131,15 @@ class Evolution {
     return { assignment: randomAssignment(context), why: "nothing new near the mean" };
   }
 
+  /** Failed trials count as the worst; pruned ones without a value say nothing. */
   private usable(study: StudyView, row: number): boolean {
-    return study.states[this.history.trials[row]!] !== TrialState.FAIL && !Number.isNaN(this.history.losses[row]!);
+    if (this.history.row(row).every(Number.isNaN)) return false;
+    return study.states[this.history.trials[row]!] === TrialState.FAIL || !Number.isNaN(this.history.losses[row]!);
+  }
+
+  private lossOf(row: number): number {
+    const loss = this.history.losses[row]!;
+    return Number.isNaN(loss) ? Infinity : loss;
   }
 
   /** The point as it was sampled; of a trial from elsewhere, its row, with the mean where a coordinate is missing. */
@@ -166,7 +170,7 @@ class Evolution {
       const v = study.violations[this.history.trials[row]!]!;
       return Number.isNaN(v) ? Infinity : v;
     };
-    return this.generation.sort((a, b) => violation(a.row) - violation(b.row) || this.history.losses[a.row]! - this.history.losses[b.row]!);
+    return this.generation.sort((a, b) => ascending(violation(a.row), violation(b.row)) || ascending(this.lossOf(a.row), this.lossOf(b.row)));
   }
 
   /** The first distribution: about the centre, or about the best of what other samplers have found. */
@@ -183,7 +187,7 @@ class Evolution {
     const ranked = this.ranked(study);
     this.generation = [];
     const initial = this.options.sigma ?? 0.12;
-    const warm = ranked.length >= WARM;
+    const warm = ranked.filter(({ row }) => Number.isFinite(this.lossOf(row))).length >= WARM;
     const model = this.begin(warm ? ranked[0]!.v : centre, warm ? Math.min(initial, spreadOf(ranked.slice(0, Math.ceil(ranked.length / 10) + 2))) : initial, this.smallest());
     this.largePopulation = model.populationSize;
     return model;
@@ -207,7 +211,7 @@ class Evolution {
     else model.generation++;
     this.learnCategories(ranked);
     this.epoch++;
-    this.bests.push(this.history.losses[ranked[0]!.row]!);
+    this.bests.push(this.lossOf(ranked[0]!.row));
     const spent = ranked.length;
     if (this.large) this.spentLarge += spent;
     else this.spentSmall += spent;
@@ -241,7 +245,7 @@ class Evolution {
     const window = 10 + Math.ceil((30 * model.n) / model.populationSize);
     if (this.bests.length < window) return false;
     const recent = this.bests.slice(-window);
-    const losses = ranked.map(({ row }) => this.history.losses[row]!);
+    const losses = ranked.map(({ row }) => this.lossOf(row));
     const range = Math.max(...recent, ...losses) - Math.min(...recent, ...losses);
     return range <= 1e-12 * Math.max(1, Math.abs(recent[0]!));
   }
@@ -269,6 +273,11 @@ function spreadOf(points: readonly Individual[]): number {
     sum += points.reduce((s, { v }) => s + (v[i]! - mean) ** 2, 0) / points.length;
   }
   return Math.max(0.01, Math.sqrt(sum / n));
+}
+
+/** The order of two numbers, also of infinite ones. */
+function ascending(a: number, b: number): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function draw(probabilities: Float64Array, random: Random): number {

@@ -39,7 +39,7 @@ export class LSHADESampler implements Sampler {
     for (let tries = 0; tries < 20; tries++) {
       const { unit, step } = state.child(random);
       const assignment = space.fromUnit(unit);
-      if (!space.satisfies(assignment) || (!study.noisy && study.find(assignment) >= 0)) continue;
+      if (!space.satisfies(assignment) || study.isKnown(assignment)) continue;
       return { assignment, attributes: { [STEP]: step }, why: `F ${step[1]!.toFixed(2)}, CR ${step[2]!.toFixed(2)}` };
     }
     return { assignment: randomAssignment(context), why: "no new child" };

@@ -54,7 +54,7 @@ export class NSGASampler implements Sampler {
       else child.set(history.row(mother));
       mutate(mutation, history.dimensions, mutationRate, random, child);
       const assignment = space.fromUnit(child);
-      if (space.satisfies(assignment) && (study.noisy || study.find(assignment) < 0)) return { assignment, attributes };
+      if (space.satisfies(assignment) && !study.isKnown(assignment)) return { assignment, attributes };
     }
     return { assignment: randomAssignment(context), attributes };
   }

@@ -47,7 +47,7 @@ export class RegularisedEvolutionSampler implements Sampler {
       const one = child.subarray(changed, changed + 1);
       mutate("gaussian", [history.dimensions[changed]!], 1, random, one);
       const assignment = space.fromUnit(child.map((u) => (Number.isNaN(u) ? random.uniform() : u)));
-      if (space.satisfies(assignment) && (study.noisy || study.find(assignment) < 0)) return { assignment, why: `mutant of trial ${history.trials[parent]!}` };
+      if (space.satisfies(assignment) && !study.isKnown(assignment)) return { assignment, why: `mutant of trial ${history.trials[parent]!}` };
     }
     return { assignment: randomAssignment(context), why: "no new mutant" };
   }

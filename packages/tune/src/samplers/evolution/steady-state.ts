@@ -56,7 +56,7 @@ export class EvolutionSampler implements Sampler {
       cross(crossover, history.dimensions, history.row(members[rankSelected(random.uniform(), members.length)]!), history.row(members[rankSelected(random.uniform(), members.length)]!), random, child);
       mutate(mutation, history.dimensions, this.options.mutationRate ?? 1 / child.length, random, child);
       const assignment = space.fromUnit(child);
-      if (space.satisfies(assignment) && (study.noisy || study.find(assignment) < 0)) return { assignment, why: `child of the fittest of ${members.length}` };
+      if (space.satisfies(assignment) && !study.isKnown(assignment)) return { assignment, why: `child of the fittest of ${members.length}` };
     }
     return { assignment: randomAssignment(context), why: "no new child" };
   }
@@ -93,7 +93,10 @@ class Population {
     const { history, members } = this;
     for (; this.synced < history.length; this.synced++) {
       const row = this.synced;
-      if (study.states[history.trials[row]!] === TrialState.FAIL || Number.isNaN(history.losses[row]!)) continue;
+      if (study.states[history.trials[row]!] === TrialState.FAIL || Number.isNaN(history.losses[row]!)) {
+        this.sinceBest++;
+        continue;
+      }
       let at = members.length;
       while (at > 0 && this.better(study, row, members[at - 1]!)) at--;
       this.sinceBest = at === 0 ? 0 : this.sinceBest + 1;

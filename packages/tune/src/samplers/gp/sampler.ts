@@ -57,6 +57,8 @@ export class GPSampler implements Sampler {
 }
 
 const CANDIDATE_ROWS_TO_SEARCH_FROM = 5;
+/** Failed trials that the model of success conditions on at most. */
+const FAILED_ROWS = 100;
 /**
  * After so many trials without a gain worth having, every other trial improves on the best found elsewhere, away from
  * the incumbent by a distance per √dimension: else a local optimum is polished for ever.
@@ -74,6 +76,8 @@ class Surrogate {
   private readonly models: readonly LossModel[];
   /** Rows with usable losses, in order of finishing. */
   private readonly rows: number[] = [];
+  /** Rows of failed trials. */
+  private readonly failed: number[] = [];
   private synced = 0;
   private readonly known = new Set<string>();
 
@@ -89,6 +93,7 @@ class Surrogate {
     return this.history.space;
   }
 
+  /** Trials that did not fail. */
   get count(): number {
     return this.rows.length;
   }
@@ -97,7 +102,11 @@ class Surrogate {
     const { history } = this;
     for (; this.synced < history.length; this.synced++) {
       const at = this.synced * history.objectives;
-      if (study.states[history.trials[this.synced]!] === TrialState.FAIL) continue;
+      if (study.states[history.trials[this.synced]!] === TrialState.FAIL) {
+        this.failed.push(this.synced);
+        this.known.add(history.row(this.synced).join());
+        continue;
+      }
       if (history.losses.subarray(at, at + history.objectives).some(Number.isNaN)) continue;
       this.rows.push(this.synced);
       this.known.add(history.row(this.synced).join());
@@ -124,7 +133,8 @@ class Surrogate {
     const centre = this.rowAt(ranking.centres[0]!);
     const elsewhere = models.length === 1 && stalledFor(y[0]!, local, feasible) >= STALL && this.rows.length % 2 === 1;
     const away = (x: Float64Array): boolean => !elsewhere || distance(x, centre) > ELSEWHERE * Math.sqrt(this.history.width);
-    const acquisition = this.acquisition(context, local, y, pending, (i) => feasible[i]! && away(this.rowAt(i)));
+    const success = this.successModel(local);
+    const acquisition = this.acquisition(context, local, y, pending, success, (i) => feasible[i]! && away(this.rowAt(i)));
 
     const taken = new Set(pending.map((row) => row.join()));
     const finite = this.history.dimensions.every(({ kind }) => kind !== "continuous") && !study.noisy;
@@ -136,6 +146,8 @@ class Surrogate {
       mask: activeCoordinates(space, this.history),
       allowed: (x) => {
         if (!away(x)) return false;
+        // What extrapolates well where everything fails is not worth its improbable success.
+        if (success !== null && success.process.predictMean(x, success.alpha) > 0) return false;
         if (finite) {
           const key = x.join();
           if (this.known.has(key) || taken.has(key)) return false;
@@ -147,7 +159,7 @@ class Surrogate {
     const why = `log ${models.length === 1 ? "EI" : "EHVI"} after ${this.rows.length} trials, ${models.map(({ warpName }) => warpName).join(" and ")} losses`;
     for (const x of found.slice(context.attempt)) {
       const assignment = space.fromUnit(filled(x));
-      if (study.noisy || study.find(assignment) < 0) return { assignment, why };
+      if (!study.isKnown(assignment)) return { assignment, why };
     }
     return { assignment: null, why: "the model proposes nothing new" };
   }
@@ -155,9 +167,9 @@ class Surrogate {
   private readonly rowAt = (i: number): Float64Array => this.history.row(this.rows[i]!);
 
   /** What to maximise: feasibility alone until something `counts`, then expected improvement of the best value or of the front. */
-  private acquisition(context: AskContext, local: readonly number[], y: readonly Float64Array[], pending: readonly Float64Array[], counts: (i: number) => boolean): Acquisition {
+  private acquisition(context: AskContext, local: readonly number[], y: readonly Float64Array[], pending: readonly Float64Array[], success: ConstraintModel | null, counts: (i: number) => boolean): Acquisition {
     const { models } = this;
-    const feasibility = new LogFeasibility(context.study.constrained ? this.constraintModels(context.study, local) : []);
+    const feasibility = new LogFeasibility([...(context.study.constrained ? this.constraintModels(context.study, local) : []), ...(success === null ? [] : [success])]);
     const random = context.random("fantasies");
     const imagined = models.map((model, k) => model.imagine(y[k]!, pending, this.options.fantasies, random));
     const counting = local.flatMap((i, at) => (counts(i) ? [at] : []));
@@ -194,6 +206,18 @@ class Surrogate {
     const { history } = this;
     const apart = Float64Array.from(all, (i) => centres.reduce((least, c) => Math.min(least, separation(history, this.rowAt(i), this.rowAt(c))), Infinity));
     return all.sort((a, b) => apart[a]! - apart[b]! || a - b).slice(0, limit).sort((a, b) => a - b);
+  }
+
+  /** Where trials fail: a process of −1 for those that did not and 1 for the latest of those that did. Null without failures. */
+  private successModel(local: readonly number[]): ConstraintModel | null {
+    const failed = this.failed.slice(-FAILED_ROWS);
+    if (failed.length === 0) return null;
+    const process = new GaussianProcess(this.history.dimensions, { noisy: this.noisy });
+    for (const i of local) process.add(this.rowAt(i));
+    for (const row of failed) process.add(this.history.row(row));
+    const y = Float64Array.from({ length: local.length + failed.length }, (_, i) => (i < local.length ? -1 : 1));
+    process.fit(y, 15);
+    return { process, alpha: process.solve(y), limit: 0 };
   }
 
   /** One process per named constraint; trials that did not set it are left out. */

@@ -110,7 +110,7 @@ export class TPESampler implements Sampler {
     }
     const best = candidates.best(model);
     return {
-      assignment: best !== null && (study.noisy || finite || study.find(best) < 0) ? best : randomAssignment(context),
+      assignment: best !== null && (finite || !study.isKnown(best)) ? best : randomAssignment(context),
       from: polished ? `${candidates.count} next to the best` : `${candidates.count}`,
     };
   }
@@ -126,7 +126,7 @@ export class TPESampler implements Sampler {
         x[d] = active(d, x) ? this.bestCoordinate(model, d, () => model.good.sampleCoordinate(random, d)) : Number.NaN;
       }
       const assignment = space.fromUnit(x);
-      if (space.satisfies(assignment) && (study.noisy || (study.find(assignment) < 0 && !isRunning(study, assignment)))) return assignment;
+      if (space.satisfies(assignment) && !study.isKnown(assignment) && (study.noisy || !isRunning(study, assignment))) return assignment;
     }
     return randomAssignment(context);
   }
@@ -172,7 +172,7 @@ class Candidates {
       const key = x.join();
       if (this.seen.has(key)) return;
       this.seen.add(key);
-      if (study.find(assignment) >= 0 || isRunning(study, assignment)) return;
+      if (study.isKnown(assignment) || isRunning(study, assignment)) return;
     }
     this.points.push(...x);
     this.assignments.push(assignment);
@@ -262,8 +262,9 @@ class GoodAndBad {
     }
     for (; this.synced < history.length; this.synced++) {
       const row = this.synced;
-      if (study.states[history.trials[row]!] === TrialState.FAIL || history.row(row).every(Number.isNaN)) continue;
-      this.rank(study, row);
+      if (history.row(row).every(Number.isNaN)) continue;
+      // A failed trial is bad wherever the others stand.
+      if (study.states[history.trials[row]!] !== TrialState.FAIL) this.rank(study, row);
       this.bad.add(row);
     }
     const rows = this.best(study, Math.min(this.count, Math.max(0, this.gamma(this.count))));
