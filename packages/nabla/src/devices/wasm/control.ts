@@ -23,8 +23,13 @@ export interface ControlLayout {
   readonly failureLength: number;
   /** completed + thread: the last epoch this thread is done with. */
   readonly completed: number;
-  /** claimed + thread: how many came for the last units of this thread's share of a kernel; the barrier after that clears them. */
+  /**
+   * claimed + claimedWords·thread + slot: how many came for a piece of this thread's share of a kernel; the barrier after the phase
+   * clears them. So many kernels of a phase have a slot.
+   */
   readonly claimed: number;
+  readonly claimedWords: number;
+  readonly claimedSlots: number;
   /** First byte that buffers may use. */
   readonly end: number;
   /** How long an idle thread spins before it sleeps: it must outlast the gap between two steps of a training loop. */
@@ -47,8 +52,10 @@ export const controlLayout: ControlLayout = {
   barrierSleepers: 192, absent: 193,
   failure: 224, failureLength: 225,
   completed: 512,
-  claimed: 640,
-  end: 4096,
+  claimed: 1024,
+  claimedWords: 32,
+  claimedSlots: 4,
+  end: 12_288,
   idleSpinMilliseconds: 1,
   barrierSpins: 32_768,
   barrierSeconds: 10,

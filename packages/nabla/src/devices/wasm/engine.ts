@@ -140,7 +140,7 @@ export function createEngine(platform: EnginePlatform, layout: ControlLayout): E
     }
     const failure = failedFirst ? programFailure(error) : failureOfThread();
     for (const word of [layout.generation, layout.arrived, layout.barrierSleepers, layout.absent, layout.failure]) Atomics.store(words, word, 0);
-    words.fill(0, layout.claimed, layout.claimed + platform.threads);
+    words.fill(0, layout.claimed, layout.claimed + layout.claimedWords * platform.threads);
     return failure;
   };
 

@@ -79,6 +79,38 @@ test("a platform that refuses threads has one", () => {
   expect(device.report().threadsReady).toBe(1);
 });
 
+test("a thread without a core finds its work done when it comes", async () => {
+  const { epoch, ready, claimed, claimedWords, arrived, generation, completed } = controlLayout;
+  // It comes to the barrier once the other thread has looked for all four pieces of its share in vain.
+  const latecomer = `(port) => port.listen(({ memory }) => {
+    if (!memory) return;
+    const words = new Int32Array(memory.buffer);
+    let seen = Atomics.load(words, ${epoch});
+    Atomics.add(words, ${ready}, 1);
+    for (;;) {
+      Atomics.wait(words, ${epoch}, seen, 1);
+      const command = Atomics.load(words, ${epoch});
+      if (command === seen) continue;
+      seen = command;
+      if ((command & 255) < 2) continue;
+      while (Atomics.load(words, ${claimed + claimedWords}) < 5);
+      if (Atomics.add(words, ${arrived}, 1) === 1) {
+        Atomics.store(words, ${arrived}, 0);
+        for (const thread of [0, 1]) words.fill(0, ${claimed} + ${claimedWords} * thread, ${claimed + 4} + ${claimedWords} * thread);
+        Atomics.add(words, ${generation}, 1);
+        Atomics.notify(words, ${generation});
+      }
+      Atomics.store(words, ${completed + 1}, command);
+    }
+  })`;
+  const base = nodeHost();
+  const device = new WasmDevice({ threads: 2, host: { ...base, spawn: (_source, events) => base.spawn(latecomer, events) } });
+  await device.startThreads();
+  for (let round = 0; round < 20; round++) expect(doubled(device)).toEqual(expected);
+  expect(device.report().threadsReady).toBe(2);
+  await device.dispose();
+});
+
 test("a thread that never comes to the barrier is a DeviceError, and the device goes on with one", async () => {
   const base = nodeHost();
   // It says that it is ready, and then does nothing.

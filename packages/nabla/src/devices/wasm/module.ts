@@ -9,10 +9,10 @@ import { printFunctions, type WasmFeatures } from "./print.ts";
 const splitKernel = 2_000;
 /** Phases cheaper than this do not pay for their barrier and for moving cache lines between cores. */
 const splitPhase = 5_000;
-/** Of so many units of its share a thread leaves the last to whoever comes for it first, for cores are not equally fast. */
-const unitsPerClaimed = 4;
-/** Part of a thread's work that the set-up of the call for these may cost. */
-const claimOverhead = 0.05;
+/** A thread's share of a kernel comes in at most so many pieces, which others take when they are done: a thread may have no core. */
+const mostPieces = 4;
+/** Part of a thread's work that setting up the calls for these may cost. */
+const pieceOverhead = 0.05;
 /** How many times as long as its work is thought to take a thread may be away. */
 const patience = 20;
 /** Nanoseconds of shared work that pay for one more thread. */
@@ -62,7 +62,7 @@ export function buildModule(
 
   const indices = printFunctions(module, innermost.map((kernel) => kernel.entry), features);
   const seconds = control.barrierSeconds + Math.ceil((patience * plan.reduce((total, { cost }) => total + cost, 0)) / 1e9);
-  const barriers = worth === 1 ? undefined : { plain: addBarrier(module, 0, seconds), clearing: claimsAny(plan, worth) ? addBarrier(module, worth, seconds) : undefined };
+  const barriers = worth === 1 ? undefined : { plain: addBarrier(module, 0, seconds), clearing: claimsAny(plan) ? addBarrier(module, worth, seconds) : undefined };
   const run = new RunWriter((entry) => module.indirect(indices.get(entry)!), scratchBytes > 0 ? bufferCount : undefined);
   writePhases(run, plan, { threads: worth, barriers, tablesFrom });
   module.exportFunction("run", module.addFunction({ parameters: ["i32", "i32", "i32"], results: [], locals: run.locals, code: run.code }));
@@ -82,16 +82,17 @@ function writePhases(run: RunWriter, plan: readonly PlannedPhase[], options: Run
   plan.forEach((phase, index) => {
     if (barriers === undefined) for (const kernel of phase.kernels) run.whole(kernel);
     else if (phase.loop === undefined) {
-      const claiming = claims(phase, threads);
+      const claimed = claimedOf(phase);
       phase.kernels.forEach((kernel, position) => {
         if (!phase.shared) run.onThread(kernel, 0);
-        else if (claiming && position === phase.kernels.length - 1) run.claim(kernel);
+        else if (claimed.includes(kernel)) return;
         else if (isSplit(kernel)) run.share(kernel);
         else run.onThread(kernel, position);
       });
+      if (claimed.length > 0) run.claim(claimed.map((kernel) => ({ kernel, pieces: piecesOf(kernel, threads) })));
       const next = plan[index + 1];
       // What one thread runs, and then runs on with, needs no barrier.
-      if (next === undefined || next.shared || phase.shared) run.barrier(claiming ? barriers.clearing! : barriers.plain);
+      if (next === undefined || next.shared || phase.shared) run.barrier(claimed.length > 0 ? barriers.clearing! : barriers.plain);
     }
     if (phase.loop !== undefined) writeLoop(run, phase.loop, phase.shared, options);
   });
@@ -137,7 +138,7 @@ function tableBytesOf(kernels: readonly Lowered[]): number {
 }
 
 interface PlannedPhase {
-  /** The dearest last: its last units make up for what threads lag behind in all of the phase. */
+  /** The dearest last. */
   readonly kernels: readonly LoweredKernel[];
   /** A loop has a phase of its own. */
   readonly loop?: PlannedLoop;
@@ -170,18 +171,23 @@ function sharedWorkOf(plan: readonly PlannedPhase[]): number {
   return plan.reduce((total, { loop, shared, cost }) => total + (loop !== undefined ? loop.loop.length * sharedWorkOf(loop.plan) : shared ? cost : 0), 0);
 }
 
-function claimsAny(plan: readonly PlannedPhase[], threads: number): boolean {
-  return plan.some((phase) => claims(phase, threads) || (phase.loop !== undefined && claimsAny(phase.loop.plan, threads)));
+function claimsAny(plan: readonly PlannedPhase[]): boolean {
+  return plan.some((phase) => claimedOf(phase).length > 0 || (phase.loop !== undefined && claimsAny(phase.loop.plan)));
 }
 
 function isSplit(kernel: LoweredKernel): boolean {
   return kernel.units > 1 && kernel.cost >= splitKernel;
 }
 
-/** Whether threads claim the last units of the phase's last kernel. */
-function claims({ kernels, shared }: PlannedPhase, threads: number): boolean {
-  const last = kernels.at(-1);
-  return shared && last !== undefined && isSplit(last) && last.units >= unitsPerClaimed * threads && last.setup <= claimOverhead * (last.cost / threads);
+/** The kernels whose shares are claimed piece by piece: the dearest that are split. */
+function claimedOf({ kernels, shared }: PlannedPhase): LoweredKernel[] {
+  return shared ? kernels.filter(isSplit).slice(-control.claimedSlots) : [];
+}
+
+/** Pieces of each thread's share. */
+function piecesOf({ units, cost, setup }: LoweredKernel, threads: number): number {
+  const affordable = setup === 0 ? mostPieces : 1 + Math.floor((pieceOverhead * cost) / threads / setup);
+  return Math.max(1, Math.min(mostPieces, affordable, Math.floor(units / threads)));
 }
 
 // Locals of `run`: its parameters, then what `#shareOfOwner` computes, a thread's scratch, and for each loop around its table and count.
@@ -190,8 +196,8 @@ const thread = 1;
 const threads = 2;
 const owner = 3;
 const begin = 4;
-const middle = 5;
-const end = 6;
+const end = 5;
+const piece = 6;
 const scratch = 7;
 const loopLocals = 8;
 
@@ -289,28 +295,47 @@ class RunWriter {
   }
 
   /**
-   * The first units of this thread's share, then the last ones of every share that no one has taken yet, its own first.
-   * So a thread meets the same units in every step, and what they read and write is in its core's cache.
+   * The pieces of this thread's shares of the kernels, then those of other threads' shares that no one has taken yet, of the dearest kernel first.
+   * So a thread meets the same units in every step, what they read and write is in its core's cache, and nobody waits for a thread
+   * without a core but for the piece that it has begun.
    */
-  claim(kernel: LoweredKernel): void {
+  claim(kernels: readonly { readonly kernel: LoweredKernel; readonly pieces: number }[]): void {
     const { code } = this;
     code.localGet(threads).i32Const(1).op("i32.eq").if();
-    this.whole(kernel);
+    for (const { kernel } of kernels) this.whole(kernel);
     code.op("else");
     code.localGet(thread).localSet(owner);
-    this.#shareOfOwner(kernel);
-    this.#call(kernel, () => code.localGet(begin).localGet(middle));
-    code.loop();
-    code.localGet(owner).i32Const(2).op("i32.shl").i32Const(1).memory("i32.atomic.rmw.add", 4 * control.claimed).op("i32.eqz").if();
-    this.#shareOfOwner(kernel);
-    this.#call(kernel, () => code.localGet(middle).localGet(end));
+    kernels.forEach(({ kernel, pieces }, slot) => this.#piecesOfOwner(kernel, pieces, slot));
+    for (let slot = kernels.length - 1; slot >= 0; slot--) {
+      const { kernel, pieces } = kernels[slot]!;
+      code.localGet(thread).localSet(owner).loop();
+      code.localGet(owner).i32Const(1).op("i32.add").localGet(threads).op("i32.rem_u").localTee(owner);
+      code.localGet(thread).op("i32.ne").if();
+      this.#piecesOfOwner(kernel, pieces, slot);
+      code.branch(1).op("end").op("end");
+    }
     code.op("end");
-    code.localGet(owner).i32Const(1).op("i32.add").localGet(threads).op("i32.rem_u").localTee(owner);
-    code.localGet(thread).op("i32.ne").branchIf(0);
-    code.op("end").op("end");
   }
 
-  /** Sets `begin` and `end` to the bounds of the owner's share of the units, and `middle` to the first of those that are claimed. */
+  /** The pieces of the owner's share that no one has taken yet, one after another. */
+  #piecesOfOwner(kernel: LoweredKernel, pieces: number, slot: number): void {
+    const { code } = this;
+    this.#shareOfOwner(kernel);
+    const from = (index: () => Code): void => {
+      code.localGet(begin).localGet(end).localGet(begin).op("i32.sub");
+      index().op("i32.mul").i32Const(pieces).op("i32.div_u").op("i32.add");
+    };
+    code.loop();
+    code.localGet(owner).i32Const(4 * control.claimedWords).op("i32.mul").i32Const(1).memory("i32.atomic.rmw.add", 4 * (control.claimed + slot)).localTee(piece);
+    code.i32Const(pieces).op("i32.lt_u").if();
+    this.#call(kernel, () => {
+      from(() => code.localGet(piece));
+      from(() => code.localGet(piece).i32Const(1).op("i32.add"));
+    });
+    code.branch(1).op("end").op("end");
+  }
+
+  /** Sets `begin` and `end` to the bounds of the owner's share of the units. */
   #shareOfOwner({ units }: LoweredKernel): void {
     const { code } = this;
     // units·index / threads, without overflow.
@@ -321,7 +346,6 @@ class RunWriter {
     };
     bound(() => code.localGet(owner)).localSet(begin);
     bound(() => code.localGet(owner).i32Const(1).op("i32.add")).localSet(end);
-    code.localGet(end).localGet(end).localGet(begin).op("i32.sub").i32Const(unitsPerClaimed).op("i32.div_u").op("i32.sub").localSet(middle);
   }
 
   barrier(barrier: TablePlace): void {
@@ -339,7 +363,7 @@ class RunWriter {
 }
 
 /**
- * barrier(threads): the last to arrive clears the words of `claimants` threads (and up to three more) and opens the next generation, the others spin on it, then sleep.
+ * barrier(threads): the last to arrive clears what was claimed of the shares of `claimants` threads and opens the next generation, the others spin on it, then sleep.
  * Traps when the generation is −1 (another thread failed) and when a thread stays away for so many seconds, which it notes.
  */
 function addBarrier(module: ModuleAssembler, claimants: number, seconds: number): TablePlace {
@@ -357,7 +381,9 @@ function addBarrier(module: ModuleAssembler, claimants: number, seconds: number)
   trapIfBroken();
   code.i32Const(4 * control.arrived).i32Const(1).memory("i32.atomic.rmw.add").i32Const(1).op("i32.add").localGet(parties).op("i32.eq").if();
   code.i32Const(4 * control.arrived).i32Const(0).memory("i32.atomic.store");
-  for (let owner = 0; owner < claimants; owner += 4) code.i32Const(4 * (control.claimed + owner)).v128Const(new Uint8Array(16)).memory("v128.store");
+  for (let claimant = 0; claimant < claimants; claimant++) {
+    code.i32Const(4 * (control.claimed + control.claimedWords * claimant)).v128Const(new Uint8Array(16)).memory("v128.store");
+  }
   code.i32Const(4 * control.generation).localGet(generation).i32Const(1).op("i32.add").i32Const(0x7fffffff).op("i32.and").memory("i32.atomic.store");
   code.i32Const(4 * control.barrierSleepers).memory("i32.atomic.load").if();
   code.i32Const(4 * control.generation).i32Const(-1).memory("memory.atomic.notify").op("drop");
