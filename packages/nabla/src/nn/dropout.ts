@@ -1,5 +1,6 @@
 // Dropout: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (JMLR 2014),
 // in its inverted form: what is kept is scaled up in training, so evaluation does nothing.
+import { requireOptions } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import { advance, bernoulli } from "../random/distributions.ts";
 import { type Key, nextKey } from "../random/key.ts";
@@ -20,6 +21,7 @@ export class Dropout extends Module {
 
   constructor(rate: number, options: DropoutOptions = {}) {
     super();
+    requireOptions("dropout", options, { key: true }, "{ key: random.key(0) }");
     if (!(rate >= 0 && rate < 1)) throw new ValueError(`dropout: rate ${rate}.`, "Pass the share to drop, from 0 up to but not 1.");
     this.rate = rate;
     this.key = new Variable((options.key ?? nextKey()).tensor, { trainable: false, name: "key" });

@@ -1,6 +1,6 @@
 // Local response normalisation across channels: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep
 // convolutional neural networks" (NIPS 2012), §3.3. Channels are the last axis.
-import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireRecord } from "../errors/arguments.ts";
+import { type Domain, notNegative, positive, positiveInteger, requireNumber, requireOptions } from "../errors/arguments.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Module } from "./module.ts";
 
@@ -26,7 +26,7 @@ export class LocalResponseNorm extends Module {
 
   constructor(options: LocalResponseNormOptions = {}) {
     super();
-    requireRecord("localResponseNorm", options, "{ size: 5 }");
+    requireOptions("localResponseNorm", options, { size: true, alpha: true, beta: true, k: true }, "{ size: 5 }");
     const { size = 5, alpha = 1e-4, beta = 0.75, k = 2 } = options;
     requireNumber("localResponseNorm", "size", size, odd);
     requireNumber("localResponseNorm", "alpha", alpha, notNegative);

@@ -1,6 +1,7 @@
 // The terminal's progress: one line that repaints on a terminal, one line an epoch elsewhere. Always on stderr.
 // The line fits the terminal: it leaves out what matters least first, and its bar takes the rest.
 import { styleText } from "node:util";
+import { compact, describeMeasures, epochLine } from "../train/epoch-line.ts";
 import type { Progress } from "../train/epochs.ts";
 import type { Reporter } from "../train/reporter.ts";
 
@@ -43,8 +44,8 @@ function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond,
   const head = `epoch ${epoch}/${epochs}`;
   const parts = [
     { text: `${padded(step, String(steps).length)}/${steps}`, weight: 4 },
-    { text: describe({ loss }), weight: 5 },
-    ...Object.entries(metrics).map(([name, value], index) => ({ text: describe({ [name]: value }), weight: 2 - index / 100 })),
+    { text: describeMeasures({ loss }), weight: 5 },
+    ...Object.entries(metrics).map(([name, value], index) => ({ text: describeMeasures({ [name]: value }), weight: 2 - index / 100 })),
     { text: `${padded(compact(stepsPerSecond), 4)} steps/s`, weight: 1 },
     { text: `${padded(compact(samplesPerSecond), 5)} samples/s`, weight: 0 },
     { text: `ETA ${duration(secondsLeft)}`, weight: 3 },
@@ -60,35 +61,8 @@ function barLine({ epoch, epochs, step, steps, stepsPerSecond, samplesPerSecond,
   return [head, styleText("cyan", `${"━".repeat(filled)}${"─".repeat(bar - filled)}`, { stream: process.stderr }), ...parts.map(({ text }) => text)].join(" ");
 }
 
-/** At most `width` columns where that leaves the measures whole. */
-function epochLine({ epoch, epochs, ended, means, samplesPerSecond }: Progress, width: number): string {
-  const { validation, seconds, interrupted } = ended!;
-  const line = (word: string, ...rest: readonly string[]): string =>
-    [`epoch ${epoch}/${epochs}`, describe(means), ...(validation === undefined ? [] : [`${word} ${describe(validation)}`]), ...rest, ...(interrupted ? ["interrupted"] : [])].join("  ");
-  const [time, speed] = [`${seconds.toFixed(1)} s`, `${compact(samplesPerSecond)} samples/s`];
-  const forms = [line("validation", time, speed), line("validation", time), line("val", time)];
-  return forms.find((form) => form.length <= width) ?? line("val");
-}
-
-function describe(means: Readonly<Record<string, number>>): string {
-  return Object.entries(means).map(([name, value]) => `${name} ${precise(value)}`).join(" ");
-}
-
 function padded(value: number | string, width: number): string {
   return String(value).padStart(width);
-}
-
-/** Four decimals, or an exponent where they would show nothing. */
-function precise(value: number): string {
-  const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e4) && size < Infinity ? value.toExponential(2) : value.toFixed(4);
-}
-
-/** `7`, `950`, `12.3k`, `1.2M`. */
-function compact(value: number): string {
-  if (value >= 999_950) return `${(value / 1e6).toFixed(1)}M`;
-  if (value >= 9_995) return `${(value / 1e3).toFixed(1)}k`;
-  return value.toFixed(value < 9.95 ? 1 : 0);
 }
 
 /** `0:07`, `1:05`, `2:00:09`. */

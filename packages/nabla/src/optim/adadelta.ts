@@ -1,5 +1,5 @@
 // AdaDelta: Zeiler, "ADADELTA: an adaptive learning rate method" (arXiv 1212.5701, 2012), algorithm 1; the factor η is PyTorch's.
-import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
+import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
 
@@ -22,7 +22,7 @@ export interface AdadeltaOptions {
  * const optimizer = adadelta();
  */
 export function adadelta(options: AdadeltaOptions = {}): Optimizer<"square" | "change", "learningRate" | "decay" | "epsilon" | "weightDecay"> {
-  requireRecord("adadelta", options, "adadelta({ decay: 0.9 })");
+  requireOptions("adadelta", options, { learningRate: true, decay: true, epsilon: true, weightDecay: true }, "adadelta({ decay: 0.9 })");
   const { learningRate = 1, decay = 0.9, epsilon = 1e-6, weightDecay = 0 } = options;
   return {
     name: "adadelta",

@@ -1,6 +1,6 @@
 // AdaGrad: Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization"
 // (JMLR 12, 2011), the diagonal form, in PyTorch's convention.
-import { notNegative, positive, requireRecord } from "../errors/arguments.ts";
+import { notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import { type HyperParameter, hyperParameters, type Optimizer } from "./optimizer.ts";
 
@@ -21,7 +21,7 @@ export interface AdagradOptions {
  * const optimizer = adagrad({ learningRate: 0.1 });
  */
 export function adagrad(options: AdagradOptions = {}): Optimizer<"squares", "learningRate" | "epsilon" | "weightDecay"> {
-  requireRecord("adagrad", options, "adagrad({ learningRate: 0.01 })");
+  requireOptions("adagrad", options, { learningRate: true, epsilon: true, weightDecay: true }, "adagrad({ learningRate: 0.01 })");
   const { learningRate = 0.01, epsilon = 1e-10, weightDecay = 0 } = options;
   return {
     name: "adagrad",

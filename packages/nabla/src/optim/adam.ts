@@ -1,6 +1,6 @@
 // Adam: Kingma & Ba, "Adam: a method for stochastic optimization" (ICLR 2015), algorithm 1, in PyTorch's convention;
 // and AdamW: Loshchilov & Hutter, "Decoupled weight decay regularization" (ICLR 2019), algorithm 2.
-import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
+import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
@@ -57,7 +57,7 @@ export function adamW(options: AdamOptions = {}): Optimizer<AdamState, AdamHyper
 
 /** Hyper-parameters and the state that both keep. */
 function memory(name: string, options: AdamOptions, usualDecay: number): Pick<Optimizer<AdamState, AdamHyper>, "name" | "hyper" | "init"> {
-  requireRecord(name, options, `${name}({ learningRate: 0.001 })`);
+  requireOptions(name, options, { learningRate: true, beta1: true, beta2: true, epsilon: true, weightDecay: true }, `${name}({ learningRate: 0.001 })`);
   const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = usualDecay } = options;
   return {
     name,

@@ -1,6 +1,6 @@
 // RMSProp: Tieleman & Hinton, "Neural networks for machine learning", lecture 6.5 (2012); centred and with momentum after
 // Graves, "Generating sequences with recurrent neural networks" (arXiv 1308.0850, 2013), eq. 38–45, in PyTorch's convention.
-import { fraction, notNegative, positive, requireRecord } from "../errors/arguments.ts";
+import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer, runningMean } from "./optimizer.ts";
@@ -28,7 +28,7 @@ export interface RmspropOptions {
  * const optimizer = rmsprop({ learningRate: 1e-3, decay: 0.9 });
  */
 export function rmsprop(options: RmspropOptions = {}): Optimizer<string, "learningRate" | "decay" | "epsilon" | "momentum" | "weightDecay"> {
-  requireRecord("rmsprop", options, "rmsprop({ learningRate: 0.01 })");
+  requireOptions("rmsprop", options, { learningRate: true, decay: true, epsilon: true, momentum: true, centered: true, weightDecay: true }, "rmsprop({ learningRate: 0.01 })");
   const { learningRate = 0.01, decay = 0.99, epsilon = 1e-8, momentum = 0, centered = false, weightDecay = 0 } = options;
   return {
     name: "rmsprop",

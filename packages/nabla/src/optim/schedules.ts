@@ -1,6 +1,6 @@
 // Schedules: hyper-parameters as functions of the number of steps taken, computed inside the compiled step, in float64.
 // A schedule takes and gives a scalar tensor, so any function of tensors is one. An epoch has `loader.length` steps.
-import { requireRecord } from "../errors/arguments.ts";
+import { requireOptions } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { HyperParameter, Schedule } from "./optimizer.ts";
@@ -13,7 +13,7 @@ import type { HyperParameter, Schedule } from "./optimizer.ts";
  * rate(tensor(2500)).item(); // 0.025…
  */
 export function stepDecay(initial: number, options: { readonly every: number; readonly factor?: number }): Schedule {
-  requireRecord("stepDecay", options, "{ every: 1000 }");
+  requireOptions("stepDecay", options, { every: true, factor: true }, "{ every: 1000 }");
   const { every, factor = 0.1 } = options;
   requireSteps("stepDecay", "every", every);
   requireFactor("stepDecay", factor);
@@ -28,7 +28,7 @@ export function stepDecay(initial: number, options: { readonly every: number; re
  * rate(tensor(32_000)).item(); // 0.4…
  */
 export function milestones(initial: number, options: { readonly at: readonly number[]; readonly factor?: number }): Schedule {
-  requireRecord("milestones", options, "{ at: [1000] }");
+  requireOptions("milestones", options, { at: true, factor: true }, "{ at: [1000] }");
   const { at, factor = 0.1 } = options;
   for (const step of at) requireSteps("milestones", "at", step);
   requireFactor("milestones", factor);
@@ -43,7 +43,7 @@ export function milestones(initial: number, options: { readonly at: readonly num
  * rate(tensor(200)).item(); // 0.025…
  */
 export function exponential(initial: number, options: { readonly factor: number; readonly every?: number }): Schedule {
-  requireRecord("exponential", options, "{ factor: 0.99 }");
+  requireOptions("exponential", options, { factor: true, every: true }, "{ factor: 0.99 }");
   const { factor, every = 1 } = options;
   requireSteps("exponential", "every", every);
   requireFactor("exponential", factor);
@@ -58,7 +58,7 @@ export function exponential(initial: number, options: { readonly factor: number;
  * rate(tensor(1000)).item(); // 0
  */
 export function cosine(initial: number, options: { readonly steps: number; readonly final?: number }): Schedule {
-  requireRecord("cosine", options, "{ steps: 1000 }");
+  requireOptions("cosine", options, { steps: true, final: true }, "{ steps: 1000 }");
   const { steps, final = 0 } = options;
   requireSteps("cosine", "steps", steps);
   return (step) => step.minimum(steps).mul(Math.PI / steps).cos().add(1).mul((initial - final) / 2).add(final);
@@ -72,7 +72,7 @@ export function cosine(initial: number, options: { readonly steps: number; reado
  * rate(tensor(50)).item(); // 0.05…
  */
 export function warmUp(then: HyperParameter, options: { readonly steps: number; readonly from?: number }): Schedule {
-  requireRecord("warmUp", options, "{ steps: 100 }");
+  requireOptions("warmUp", options, { steps: true, from: true }, "{ steps: 100 }");
   const { steps, from = 0 } = options;
   requireSteps("warmUp", "steps", steps);
   return (step) => {

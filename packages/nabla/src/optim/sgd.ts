@@ -1,5 +1,5 @@
 // Stochastic gradient descent, with the momentum of Polyak (1964) or Nesterov (1983) in PyTorch's convention.
-import { notNegative, requireRecord } from "../errors/arguments.ts";
+import { notNegative, requireOptions } from "../errors/arguments.ts";
 import { ValueError } from "../errors/errors.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -26,7 +26,7 @@ export interface SgdOptions {
  * optimizer.hyper.learningRate = 0.01; // takes effect at the next step
  */
 export function sgd(options: SgdOptions): Optimizer<string, "learningRate" | "momentum" | "weightDecay"> {
-  requireRecord("sgd", options, "sgd({ learningRate: 0.01 })");
+  requireOptions("sgd", options, { learningRate: true, momentum: true, nesterov: true, weightDecay: true }, "sgd({ learningRate: 0.01 })");
   const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
   if (nesterov && momentum === 0) throw new ValueError("sgd: Nesterov's method without momentum.", "Pass a momentum, e.g. 0.9.");
   return {

@@ -1,5 +1,6 @@
 // Distributions over the counter-based bits of a key: the same key gives the same numbers on every device.
 // float32 draws follow JAX's construction (partitionable Threefry), so seeds carry over.
+import { requireOptions } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { ValueError } from "../errors/errors.ts";
 import type { Shape } from "../ops/shape.ts";
@@ -56,6 +57,7 @@ function unitUniform(key: KeyLike, shape: Shape, dtype: "float32" | "float64"): 
  * uniform(key(0), [2, 3], { low: -1 }).shape; // [2, 3]
  */
 export function uniform(key: KeyLike, shape: Shape, options: UniformOptions = {}): Tensor {
+  requireOptions("random.uniform", options, { low: true, high: true, dtype: true }, "{ low: -1 }");
   const { low = 0, high = 1, dtype = "float32" } = options;
   if (!(low < high)) throw new ValueError(`random.uniform: [${low}, ${high}) is empty.`, "Pass low < high.");
   const unit = unitUniform(key, shape, dtype);
@@ -72,6 +74,7 @@ export function uniform(key: KeyLike, shape: Shape, options: UniformOptions = {}
  * normal(key(0), [100], { deviation: 0.01 });
  */
 export function normal(key: KeyLike, shape: Shape, options: NormalOptions = {}): Tensor {
+  requireOptions("random.normal", options, { mean: true, deviation: true, dtype: true }, "{ deviation: 0.01 }");
   const { mean = 0, deviation = 1, dtype = "float32" } = options;
   if (!(deviation >= 0)) throw new ValueError(`random.normal: deviation ${deviation}.`, "Pass a number that is not negative.");
   const least = -(1 - 2 ** -24); // the float32 after −1, so that erf⁻¹ stays finite

@@ -1,5 +1,6 @@
 // New tensors: from JavaScript values, filled, counted.
 // Data is copied to the default device at once; filled and counted tensors are computed where they are used.
+import { type OptionNames, requireOptions } from "../errors/arguments.ts";
 import * as ops from "../ops/build.ts";
 import { requireElementType } from "../ops/check.ts";
 import type { DType, TypedArray } from "../ops/dtype.ts";
@@ -34,6 +35,8 @@ function dtypeOfData(data: TensorData): DType {
   throw new DTypeError(`tensor: the values are ${describe(data)}.`, "Convert them to an Int32Array, Float32Array or Float64Array.");
 }
 
+const optionNames: OptionNames<TensorOptions> = { dtype: true, shape: true };
+
 /**
  * A tensor of the given numbers or booleans, copied.
  *
@@ -45,6 +48,7 @@ function dtypeOfData(data: TensorData): DType {
  * tensor(new Float64Array(6), { shape: [2, 3] }).dtype; // "float64"
  */
 export function tensor(values: NestedArray | TensorData, options: TensorOptions = {}): Tensor {
+  requireOptions("tensor", options, optionNames, "{ dtype: \"int32\" }");
   if (options.dtype !== undefined) requireElementType("tensor", options.dtype);
   const typed = isTypedArray(values);
   const dtype = options.dtype ?? (typed ? dtypeOfData(values) : dtypeOfNested(values));

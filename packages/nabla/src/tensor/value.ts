@@ -147,6 +147,17 @@ export abstract class Value {
   }
 
   /**
+   * As {@link toArray}, but waits: works anywhere, in a page too.
+   *
+   * @example
+   * await tensor([[1, 2]]).array(); // [[1, 2]]
+   */
+  async array(): Promise<NestedNumbers> {
+    const { shape } = this;
+    return nest(await this.data(), shape);
+  }
+
+  /**
    * NumPy's print of the values, computing them; only the shape while a function is being traced, or where reading cannot wait.
    *
    * @example

@@ -1,6 +1,7 @@
 // Variable: a tensor whose value changes, so that a model can be trained in place.
 // It owns its memory: a step that updates it never touches a tensor somebody else holds.
 import * as ops from "../ops/build.ts";
+import { requireOptions } from "../errors/arguments.ts";
 import { DTypeError, ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { isFloating } from "../ops/dtype.ts";
@@ -36,6 +37,7 @@ export class Variable extends Tensor {
   readonly name: string | undefined;
 
   constructor(initial: Tensor, options: VariableOptions = {}) {
+    requireOptions("Variable", options, { trainable: true, name: true }, "{ trainable: false }");
     const node = alias(nodeOf("Variable", initial));
     super(node);
     // Data is copied at once, since its owner may dispose of it; what is still to be computed is when it is first used.

@@ -4,7 +4,7 @@ import type { Batch, Dataset } from "../data/dataset.ts";
 import { release } from "../data/loader.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
 import { type Layer, requireModel } from "../nn/module.ts";
-import { requireRecord } from "../errors/arguments.ts";
+import { type OptionNames, requireOptions } from "../errors/arguments.ts";
 import { describe, ValueError } from "../errors/errors.ts";
 import { files } from "../io/files.ts";
 import { isFloating } from "../ops/dtype.ts";
@@ -14,7 +14,7 @@ import { rehearse } from "../tensor/trace.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, requireDataset, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
 import { setupOf } from "./setup.ts";
 import { step } from "./step.ts";
@@ -97,8 +97,16 @@ const START: Position = { epoch: 0, step: 0, samples: 0, sums: {} };
 export function epochs<Name extends string = never>(model: Layer, set: Dataset, options: TrainOptions<Name> & { readonly loss: Loss }): AsyncGenerator<Epoch<Name>, void>;
 export function epochs<Name extends string = "accuracy">(model: Layer, set: Dataset, options: TrainOptions<Name>): AsyncGenerator<Epoch<Name>, void>;
 export function epochs(model: Layer, set: Dataset, options: TrainOptions): AsyncGenerator<Epoch, void> {
+  requireModel(model);
+  requireDataset("epochs", set);
+  requireOptions("epochs", options, trainOptions, "{ optimizer: optim.adam() }");
   return runEpochs(model, set, options, []);
 }
+
+/** Those of `fit` too; here nothing is shown anyway. */
+export const trainOptions: OptionNames<TrainOptions & { readonly progress?: boolean }> = {
+  optimizer: true, loss: true, metrics: true, epochs: true, batchSize: true, validation: true, seed: true, shuffle: true, signal: true, onProgress: true, checkpoint: true, resume: true, progress: true,
+};
 
 /** Number of epochs of a training; throws {@link ValueError} on nonsense. */
 export function epochCount({ epochs: count = EPOCHS }: TrainOptions): number {
@@ -108,7 +116,6 @@ export function epochCount({ epochs: count = EPOCHS }: TrainOptions): number {
 
 /** As {@link epochs}; `history` is given the epochs that a checkpoint remembers, then each epoch that ends. */
 export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptions, history: Epoch[]): AsyncGenerator<Epoch, void> {
-  requireRecord("epochs", options, "{ optimizer: optim.adam() }");
   const { batchSize = 128, validation, signal, onProgress, shuffle = true, seed = 0 } = options;
   const count = epochCount(options);
   const resume = options.resume ?? false;

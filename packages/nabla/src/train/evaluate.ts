@@ -4,14 +4,15 @@ import type { Dataset } from "../data/dataset.ts";
 import { type Loader, release } from "../data/loader.ts";
 import type { Metric } from "../metrics/metrics.ts";
 import type { Loss } from "../nn/losses.ts";
-import type { Layer } from "../nn/module.ts";
+import { type Layer, requireModel } from "../nn/module.ts";
+import { requireOptions } from "../errors/arguments.ts";
 import { ShapeError } from "../errors/errors.ts";
 import { formatShape } from "../ops/shape.ts";
 import { defaultDevice } from "../tensor/storage.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compile } from "../transform/compile.ts";
 import { breathe } from "./breathe.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, requireDataset, withLoss } from "./measures.ts";
 
 /** What {@link evaluate} measures. */
 export interface EvaluateOptions<Name extends string = string> extends MeasureOptions<Name> {
@@ -77,7 +78,10 @@ export function evaluate<Name extends string = never>(model: Layer, set: Dataset
 export function evaluate<Name extends string>(model: Layer, set: Dataset, options: EvaluateOptions<Name> & { readonly metrics: Readonly<Record<Name, Metric>> }): Promise<Readonly<Record<Name, number>>>;
 export function evaluate(model: Layer, set: Dataset, options?: { readonly batchSize?: number }): Promise<Measures<"accuracy">>;
 export async function evaluate(model: Layer, set: Dataset, options: EvaluateOptions = {}): Promise<Readonly<Record<string, number>>> {
+  requireModel(model);
+  requireDataset("evaluate", set);
   inputAndTarget(set);
+  requireOptions("evaluate", options, { loss: true, metrics: true, batchSize: true }, "{ loss: nn.meanSquaredError }");
   const { loss, metrics, batchSize } = options;
   const measures = loss === undefined && metrics !== undefined ? metrics : await withLoss(options, set);
   const evaluator = new Evaluator(set, measures, batchSize);
@@ -90,6 +94,9 @@ export async function evaluate(model: Layer, set: Dataset, options: EvaluateOpti
 
 /** The model's outputs for every sample of a set, one after another as rows. */
 export async function predict(model: Layer, set: Dataset, options: { readonly batchSize?: number } = {}): Promise<{ readonly values: Float32Array; readonly width: number }> {
+  requireModel(model);
+  requireDataset("predict", set, "Pass a Dataset, e.g. `dataset({ x: … })`; for one tensor, call model.eval().forward(x).");
+  requireOptions("predict", options, { batchSize: true }, "{ batchSize: 256 }");
   const [inputName] = set.names as [string];
   const forward = compile((m: Layer, inputs: Tensor) => m.forward(inputs));
   let values = new Float32Array(0);

@@ -176,12 +176,12 @@ onEveryDevice("train.fit", () => {
   test("what a caller without types passes is named", async () => {
     const [model, set] = [classifier(), quadrants(20)];
     expect(await failureOf(fit({} as never, set, options()))).toContain("ValueError: The model is an object with nothing in it. Pass a module");
-    expect(await failureOf(fit(model, { trainSet: set, testSet: set } as never, options()))).toContain("The data set is an object with trainSet, testSet. Pass a Dataset, e.g. `(await mnist()).trainSet`");
+    expect(await failureOf(fit(model, { trainSet: set, testSet: set } as never, options()))).toContain("the data set is an object with trainSet, testSet. Pass a Dataset, e.g. `(await mnist()).trainSet`");
     expect(await failureOf(fit(model, set, { progress: false } as never))).toContain("The optimizer is undefined. Pass one");
     expect(await failureOf(fit(model, set, options({ loss: "mse" as never })))).toContain('"loss" is "mse". Pass a function of outputs and targets');
     expect(await failureOf(fit(model, set, options({ metrics: { accuracy: true as never } })))).toContain('"accuracy" is true.');
     expect(await failureOf(fit(model, set, options({ loss: (async () => 1) as never })))).toContain('ValueError: "loss" gave a Promise. A loss or metric gives a scalar tensor');
-    expect(await failureOf(evaluate(model, undefined as never))).toContain("The data set is undefined.");
+    expect(await failureOf(evaluate(model, undefined as never))).toContain("the data set is undefined.");
   });
 
   test("nonsense is refused before anything is computed", async () => {

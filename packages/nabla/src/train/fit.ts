@@ -2,9 +2,10 @@
 // It runs the epochs of epochs.ts and keeps their history.
 import type { Dataset } from "../data/dataset.ts";
 import type { Loss } from "../nn/losses.ts";
-import type { Layer } from "../nn/module.ts";
-import { requireRecord } from "../errors/arguments.ts";
-import { type Epoch, epochCount, runEpochs, type TrainOptions } from "./epochs.ts";
+import { type Layer, requireModel } from "../nn/module.ts";
+import { requireOptions } from "../errors/arguments.ts";
+import { type Epoch, epochCount, runEpochs, trainOptions, type TrainOptions } from "./epochs.ts";
+import { requireDataset } from "./measures.ts";
 import { defaultReporter } from "./reporter.ts";
 
 /** A finished training. */
@@ -41,7 +42,9 @@ export interface FitOptions<Name extends string = string> extends TrainOptions<N
 export function fit<Name extends string = never>(model: Layer, set: Dataset, options: FitOptions<Name> & { readonly loss: Loss }): Promise<Run<Name>>;
 export function fit<Name extends string = "accuracy">(model: Layer, set: Dataset, options: FitOptions<Name>): Promise<Run<Name>>;
 export async function fit(model: Layer, set: Dataset, options: FitOptions): Promise<Run> {
-  requireRecord("fit", options, "{ optimizer: optim.adam() }");
+  requireModel(model);
+  requireDataset("fit", set, "Pass a Dataset, e.g. `(await mnist()).trainSet` or `dataset({ x: …, y: … })`, with inputs and targets, then the options.");
+  requireOptions("fit", options, trainOptions, "{ optimizer: optim.adam() }");
   const reporter = options.onProgress !== undefined || options.progress === false ? undefined : defaultReporter();
   const history: Epoch[] = [];
   const started = performance.now();

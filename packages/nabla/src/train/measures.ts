@@ -22,9 +22,14 @@ export interface MeasureOptions<Name extends string = string> {
 /** What an epoch says of itself besides its measures. */
 const RESERVED = ["index", "loss", "validation", "seconds", "interrupted"];
 
+/** Throws {@link ValueError} on what is no data set. */
+export function requireDataset(operation: string, set: unknown, fix = "Pass a Dataset, e.g. `(await mnist()).trainSet` or `dataset({ x: …, y: … })`."): void {
+  if (!Array.isArray((set as Partial<Dataset> | null | undefined)?.names)) throw new ValueError(`${operation}: the data set is ${describe(set)}.`, fix);
+}
+
 /** The names of a set's input and target; throws {@link ValueError} where there is only one column. */
 export function inputAndTarget(set: Dataset): [input: string, target: string] {
-  if (!Array.isArray(set?.names)) throw new ValueError(`The data set is ${describe(set)}.`, "Pass a Dataset, e.g. `(await mnist()).trainSet` or `dataset({ x: …, y: … })`.");
+  requireDataset("training and evaluation", set);
   const [input, target] = set.names;
   if (input === undefined || target === undefined) throw new ValueError(`The data set has only the column "${set.names.join(", ")}".`, "Training and evaluation need inputs and targets: two columns.");
   return [input, target];

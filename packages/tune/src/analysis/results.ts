@@ -23,13 +23,15 @@ export interface CompletedTrial {
   readonly feasible: boolean;
 }
 
-/** The present state of a study. */
-export function resultsOf(study: StudyView): StudyResults {
+/** The present state of a study, or of a view of one. */
+export function resultsOf(study: StudyView | { readonly view: StudyView }): StudyResults {
+  const view = (study as { readonly view?: StudyView } | null | undefined)?.view ?? (study as StudyView | null | undefined);
+  if (typeof view?.trial !== "function") throw new ValueError("resultsOf: this is no study. Pass one, e.g. `await tune.loadStudy({ name, storage })`.");
   return {
-    name: study.name,
-    directions: study.directions,
-    metricNames: study.metricNames,
-    trials: Array.from({ length: study.length }, (_, number) => study.trial(number)),
+    name: view.name,
+    directions: view.directions,
+    metricNames: view.metricNames,
+    trials: Array.from({ length: view.length }, (_, number) => view.trial(number)),
   };
 }
 
