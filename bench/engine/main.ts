@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { bundleSize, firstStep } from "./once.ts";
 import { installPeers, Peer, peersAvailable } from "./peer.ts";
 import { kernelRows } from "./kernels.ts";
+import { elementwiseRows } from "./elementwise.ts";
 import type { Conditions } from "./peers/protocol.ts";
 import type { Row } from "./row.ts";
 
@@ -41,6 +42,7 @@ const rows: readonly Row[] = [
   stream("adam", 8_388_608, "8 M (DRAM)"),
   { name: "XOR net 2-8-1 Adam step", request: { work: "tiny" }, threads: 1, figure: (seconds) => seconds * 1e6, unit: "µs" },
   ...kernelRows,
+  ...elementwiseRows,
 ];
 
 export async function main(args: readonly string[]): Promise<void> {

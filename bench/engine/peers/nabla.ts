@@ -6,6 +6,7 @@ import { evaluate } from "../../../packages/nabla/src/tensor/evaluate.ts";
 import { Stage } from "../../../packages/nabla/src/tensor/stage.ts";
 import { storageOf } from "../../../packages/nabla/src/tensor/storage.ts";
 import { kernelWork } from "./kernels.ts";
+import { functionCalls } from "./elementwise.ts";
 import { type Prepare, serve } from "./protocol.ts";
 
 const { uniform, key } = random;
@@ -43,6 +44,8 @@ const prepare: Prepare = async (request) => {
       return adamUpdate(request.size);
     case "kernel":
       return kernelWork(request.name);
+    case "function":
+      return functionCalls(request.name);
     default:
       return undefined;
   }

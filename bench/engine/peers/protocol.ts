@@ -11,7 +11,9 @@ export type Request =
   | { readonly work: "elementwise"; readonly size: number }
   | { readonly work: "adam"; readonly size: number }
   /** One of ../kernels.ts. */
-  | { readonly work: "kernel"; readonly name: string };
+  | { readonly work: "kernel"; readonly name: string }
+  /** An elementwise function of elementwise.ts. */
+  | { readonly work: "function"; readonly name: string };
 
 /** How long and on how many threads. */
 export interface Conditions {

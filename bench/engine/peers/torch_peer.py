@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from kernels import kernels
+from elementwise import functions
 
 
 def timed(work, seconds):
@@ -78,6 +79,7 @@ works = {
     "elementwise": lambda r: elementwise(r["size"]),
     "adam": lambda r: adam(r["size"]),
     "kernel": lambda r: kernels[r["name"]](),
+    "function": lambda r: functions()[r["name"]],
 }
 
 for line in sys.stdin:
