@@ -7,6 +7,7 @@ import { axesOf, coordinates, type Axis } from "./parameter-axes.ts";
 import { growForest, type Leaf, type Side } from "./regression-forest.ts";
 import { completed, objectiveName, parameterNames, type StudyResults } from "./results.ts";
 
+/** Which objective and parameters, and how large a forest. */
 export interface FanovaOptions {
   /** Index; default 0. */
   readonly objective?: number;
@@ -18,11 +19,13 @@ export interface FanovaOptions {
 
 /** What two parameters do together beyond what each does alone. */
 export interface Interaction {
+  /** The two names. */
   readonly parameters: readonly [string, string];
   /** Fraction of the variance. */
   readonly share: number;
 }
 
+/** Shares of the variance that a forest explains. */
 export interface FanovaDecomposition {
   /** Main effect of each parameter as a fraction of the variance. */
   readonly main: Readonly<Record<string, number>>;
@@ -33,6 +36,11 @@ export interface FanovaDecomposition {
 /**
  * Main effects and pairwise interactions. Only parameters that every completed trial has with one range take part; for
  * others use `pedAnova`.
+ *
+ * @example
+ * const { main, interactions } = fanova(results, { trees: 8 });
+ * Object.keys(main).length; // 2
+ * interactions.length; // 1
  */
 export function fanova(results: StudyResults, options: FanovaOptions = {}): FanovaDecomposition {
   const { objective = 0, trees = 64, seed = 0 } = options;

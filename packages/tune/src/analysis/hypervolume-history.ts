@@ -7,6 +7,9 @@ import { completed, minimise, type StudyResults } from "./results.ts";
 /**
  * Hypervolume of the feasible front after each completed trial, in order of number. `reference` is in the objectives' own
  * units: a point that every trial worth counting beats in all objectives.
+ *
+ * @example
+ * hypervolumeHistory(front, [2, 2]).length; // 20
  */
 export function hypervolumeHistory(results: StudyResults, reference: readonly number[]): Float64Array {
   if (reference.length !== results.directions.length)

@@ -6,6 +6,7 @@ import { ValueError } from "../errors/errors.ts";
 import { axesOf, coordinates, type Axis } from "./parameter-axes.ts";
 import { completed, objectiveName, parameterNames, type CompletedTrial, type StudyResults } from "./results.ts";
 
+/** Which objective and parameters, and what counts as good. */
 export interface PedAnovaOptions {
   /** Index; default 0. */
   readonly objective?: number;
@@ -25,6 +26,9 @@ const PRIOR = 1;
  * A parameter that is only sometimes active, or has had several ranges, counts within each of these regimes R:
  * Σ_R P(R) P(best | R)² D_R / P(best)², the variance of P(best | x, R) that its value explains. What activates it is
  * its parent's merit.
+ *
+ * @example
+ * Object.keys(pedAnova(results)).length; // 2
  */
 export function pedAnova(results: StudyResults, options: PedAnovaOptions = {}): Record<string, number> {
   const { objective = 0, target = 0.1, region = 1 } = options;

@@ -5,15 +5,19 @@ import type { Direction, FrozenTrial, StudyView } from "../contract/contract.ts"
 
 /** A study as plain data; load it from any storage, or take it from a running study with `resultsOf`. */
 export interface StudyResults {
+  /** Shown in titles and messages. */
   readonly name: string;
+  /** One per objective. */
   readonly directions: readonly Direction[];
   /** One name per objective. */
   readonly metricNames: readonly string[];
+  /** In order of number. */
   readonly trials: readonly FrozenTrial[];
 }
 
 /** A completed trial with usable objective values. */
 export interface CompletedTrial {
+  /** All of it. */
   readonly trial: FrozenTrial;
   /** As told. */
   readonly values: readonly number[];
@@ -23,7 +27,12 @@ export interface CompletedTrial {
   readonly feasible: boolean;
 }
 
-/** The present state of a study, or of a view of one. */
+/**
+ * The present state of a study, or of a view of one.
+ *
+ * @example
+ * resultsOf(study).trials.length; // 20
+ */
 export function resultsOf(study: StudyView | { readonly view: StudyView }): StudyResults {
   const view = (study as { readonly view?: StudyView } | null | undefined)?.view ?? (study as StudyView | null | undefined);
   if (typeof view?.trial !== "function") throw new ValueError("resultsOf: this is no study. Pass one, e.g. `await tune.loadStudy({ name, storage })`.");
@@ -35,7 +44,12 @@ export function resultsOf(study: StudyView | { readonly view: StudyView }): Stud
   };
 }
 
-/** The COMPLETE trials in order of number. */
+/**
+ * The COMPLETE trials in order of number.
+ *
+ * @example
+ * completed(results).length; // 20
+ */
 export function completed(results: StudyResults): CompletedTrial[] {
   const list: CompletedTrial[] = [];
   for (const trial of results.trials) {

@@ -48,10 +48,12 @@ test("trials as CSV", () => {
     trialOf(1, { params: { late: true }, state: "RUNNING", finished: null }),
   ])));
   const [header, ...rest] = csv.split("\r\n");
-  expect(header).toBe('number,state,values.value,"params.a,b",params.list,started,finished,seconds,attempt,reports,note,params.late');
+  expect(header).toBe('number,state,values.value,"params.a,b",params.list,started,finished,seconds,attempt,reports,note,reason,params.late');
   expect(rest).toEqual([
-    '0,COMPLETE,Infinity,"say ""x""","[1,2]",1970-01-01T00:00:00.000Z,1970-01-01T00:00:00.500Z,0.5,1,0,"two\nlines",',
-    "1,RUNNING,,,,1970-01-01T00:00:01.000Z,,,1,0,,true",
+    '0,COMPLETE,Infinity,"say ""x""","[1,2]",1970-01-01T00:00:00.000Z,1970-01-01T00:00:00.500Z,0.5,1,0,"two\nlines",,',
+    "1,RUNNING,,,,1970-01-01T00:00:01.000Z,,,1,0,,,true",
     "",
   ]);
+  const failed = trialsTable(studyOf([trialOf(0, { state: "FAIL", values: null, systemAttributes: { fail_reason: "RangeError: too wide" } }), trialOf(1, { state: "FAIL", values: null })]));
+  expect(failed.map((row) => row.reason)).toEqual(["RangeError: too wide", "without a reason"]);
 });

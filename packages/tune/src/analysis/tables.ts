@@ -7,19 +7,29 @@ import { completed, type StudyResults } from "./results.ts";
 
 /** One trial as a row. */
 export interface TrialRow {
+  /** From 0, in order of creation. */
   readonly number: number;
+  /** Its state by name. */
   readonly state: TrialStateName;
   /** By objective name; empty until told. */
   readonly values: Readonly<Record<string, number>>;
+  /** Values by name. */
   readonly params: Readonly<Record<string, ParameterValue>>;
+  /** Feasible where ≤ 0. */
   readonly constraints: Readonly<Record<string, number>>;
   /** ISO 8601, UTC. */
   readonly started: string | null;
+  /** ISO 8601, UTC; null until then. */
   readonly finished: string | null;
+  /** From start to finish. */
   readonly seconds: number | null;
+  /** How many workers have held it. */
   readonly attempt: number;
+  /** How many. */
   readonly reports: number;
+  /** What `setAttribute` kept. */
   readonly user: Readonly<Record<string, Json>>;
+  /** What `setNote` kept. */
   readonly note: string;
   /** Why a trial failed. */
   readonly reason: string | null;
@@ -27,14 +37,22 @@ export interface TrialRow {
 
 /** One completed trial of the course of a single objective. */
 export interface HistoryRow {
+  /** Of the trial. */
   readonly number: number;
+  /** As told. */
   readonly value: number;
   /** Best feasible value so far; NaN before the first. */
   readonly best: number;
+  /** Whether all constraints are ≤ 0. */
   readonly feasible: boolean;
 }
 
-/** All trials as rows. */
+/**
+ * All trials as rows.
+ *
+ * @example
+ * trialsTable(results)[0]!.state; // "COMPLETE"
+ */
 export function trialsTable(results: StudyResults): TrialRow[] {
   return results.trials.map((trial) => ({
     number: trial.number,
@@ -53,14 +71,24 @@ export function trialsTable(results: StudyResults): TrialRow[] {
   }));
 }
 
-/** Why a trial failed, or null where it did not. */
+/**
+ * Why a trial failed, or null where it did not.
+ *
+ * @example
+ * failureOf(study.trials()[0]!); // null
+ */
 export function failureOf({ state, systemAttributes }: FrozenTrial): string | null {
   if (state !== "FAIL") return null;
   const reason = systemAttributes["fail_reason"];
   return typeof reason === "string" ? reason : "without a reason";
 }
 
-/** The best feasible trial, or with several objectives the feasible Pareto front; empty when none is complete. */
+/**
+ * The best feasible trial, or with several objectives the feasible Pareto front; empty when none is complete.
+ *
+ * @example
+ * bestTrials(results).length; // 1
+ */
 export function bestTrials(results: StudyResults): FrozenTrial[] {
   const feasible = completed(results).filter((row) => row.feasible && !row.minimised.some(Number.isNaN));
   if (results.directions.length > 1)
@@ -72,7 +100,12 @@ export function bestTrials(results: StudyResults): FrozenTrial[] {
   return best === undefined ? [] : [best.trial];
 }
 
-/** The course of one objective over the completed trials. */
+/**
+ * The course of one objective over the completed trials.
+ *
+ * @example
+ * historyTable(results).length; // 20
+ */
 export function historyTable(results: StudyResults, objective = 0): HistoryRow[] {
   const rows = completed(results);
   const values = rows.map((row) => (row.feasible ? row.values[objective]! : Number.NaN));
@@ -85,7 +118,12 @@ export function historyTable(results: StudyResults, objective = 0): HistoryRow[]
   }));
 }
 
-/** Rows as CSV with a header line and CRLF; nested records become columns such as `params.lr`, lists become JSON, null and undefined are empty. */
+/**
+ * Rows as CSV with a header line and CRLF; nested records become columns such as `params.lr`, lists become JSON, null and undefined are empty.
+ *
+ * @example
+ * toCsv([{ number: 0, params: { x: 1 } }]); // "number,params.x\r\n0,1\r\n"
+ */
 export function toCsv(rows: readonly object[]): string {
   const flat = rows.map((row) => new Map(flatten(row, "")));
   const columns = [...new Set(flat.flatMap((row) => [...row.keys()]))];

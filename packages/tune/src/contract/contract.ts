@@ -4,11 +4,13 @@ import type { Distribution, Internal, ParameterValue } from "../space/distributi
 import type { Assignment, ParameterSpec, SearchSpace } from "../space/space.ts";
 import type { Random } from "../random/random.ts";
 
+/** Which way an objective is better. */
 export type Direction = "minimize" | "maximize";
 
 /** Optuna's states and numbers, and PAUSED: stopped at a checkpoint until a scheduler promotes it. */
 export const TrialState = { RUNNING: 0, COMPLETE: 1, PRUNED: 2, FAIL: 3, WAITING: 4, PAUSED: 5 } as const;
 export type TrialState = (typeof TrialState)[keyof typeof TrialState];
+/** A state by name, e.g. "COMPLETE". */
 export type TrialStateName = keyof typeof TrialState;
 
 /** The owner of trials that a person asked for; their leases never expire. */
@@ -22,18 +24,25 @@ export type Checkpoint = string;
 
 /** Everything known of one trial, as plain data. */
 export interface FrozenTrial {
+  /** From 0, in order of creation. */
   readonly number: number;
+  /** Its state by name. */
   readonly state: TrialStateName;
   /** External values by name. */
   readonly params: Readonly<Record<string, ParameterValue>>;
+  /** What each parameter was chosen from, by name. */
   readonly distributions: Readonly<Record<string, Distribution>>;
   /** One per objective; null until told. A pruned trial has its last report here when that was complete. */
   readonly values: readonly number[] | null;
   /** Feasible where ≤ 0. */
   readonly constraints: Readonly<Record<string, number>>;
+  /** Progress in order of step: numbers by metric name. */
   readonly reports: readonly { readonly step: number; readonly metrics: Readonly<Record<string, number>> }[];
+  /** What `setAttribute` kept. */
   readonly userAttributes: Readonly<Record<string, Json>>;
+  /** What samplers, pruners and storages keep with it, e.g. "why" or "fail_reason". */
   readonly systemAttributes: Readonly<Record<string, Json>>;
+  /** What `setNote` kept; "" without one. */
   readonly note: string;
   /** Milliseconds since 1970, UTC; null while waiting. */
   readonly started: number | null;
@@ -51,9 +60,11 @@ export interface FrozenTrial {
 
 /** One parameter over all trials. Row `t` of `data` is `width` numbers from `t * width` on; NaN where absent. */
 export interface ParameterColumn {
+  /** Flat, e.g. "optimizer.momentum". */
   readonly name: string;
   /** The union of what trials declared: choices only grow and keep their indices. */
   readonly distribution: Distribution;
+  /** Numbers a trial: 1, or as many as a subset, permutation or simplex needs. */
   readonly width: number;
   /** May be longer than the study and is replaced when it grows: fetch it anew in every call. */
   readonly data: Float64Array;
@@ -63,7 +74,9 @@ export interface ParameterColumn {
 
 /** The reports of one trial, in order of step. */
 export interface Reports {
+  /** How many. */
   readonly length: number;
+  /** Ascending. */
   readonly steps: ArrayLike<number>;
   /** By metric name, aligned with `steps`; NaN where that metric was not reported. */
   readonly metrics: ReadonlyMap<string, ArrayLike<number>>;
@@ -74,8 +87,11 @@ export interface Reports {
  * `length`, and are replaced when they grow: never keep one across calls.
  */
 export interface StudyView {
+  /** The name of the study. */
   readonly name: string;
+  /** What all its random numbers come from. */
   readonly seed: number;
+  /** One per objective. */
   readonly directions: readonly Direction[];
   /** Names of the objectives, also the names scalar and list reports are filed under; ["value"] by default. */
   readonly metricNames: readonly string[];
@@ -85,7 +101,9 @@ export interface StudyView {
   readonly space: SearchSpace | null;
   /** Number of trials; their numbers are 0 … length − 1. */
   readonly length: number;
+  /** Values of `TrialState` by trial number. */
   readonly states: Uint8Array;
+  /** The parameters met so far, by name. */
   readonly parameters: ReadonlyMap<string, ParameterColumn>;
   /** One column per objective, as told (not negated for maximize); NaN until told. */
   readonly values: readonly Float64Array[];
@@ -101,6 +119,7 @@ export interface StudyView {
   readonly running: readonly number[];
   /** Numbers of paused trials, ascending. */
   readonly paused: readonly number[];
+  /** The reports of a trial, in order of step. */
   reports(trial: number): Reports;
   /** The internal value, or undefined when the trial lacks the parameter. */
   internal(trial: number, parameter: string): Internal | undefined;
@@ -110,6 +129,7 @@ export interface StudyView {
   find(assignment: Assignment): number;
   /** Whether proposing exactly this configuration would tell nothing new: it was evaluated, or failed. Never in a noisy study. */
   isKnown(assignment: Assignment): boolean;
+  /** What is kept with a trial under this key. */
   systemAttribute(trial: number, key: string): Json | undefined;
   /** The trial as plain data; slow, for display and rare use. */
   trial(number: number): FrozenTrial;
@@ -119,6 +139,7 @@ export interface StudyView {
 
 /** What a sampler is told when it is asked. */
 export interface AskContext {
+  /** The history. */
   readonly study: StudyView;
   /** Number of the trial to be made. */
   readonly trial: number;
@@ -148,6 +169,7 @@ export interface Proposal {
 
 /** Chooses configurations. */
 export interface Sampler {
+  /** Names its random streams: change it and the same seed draws others. */
   readonly name: string;
   /** Chooses jointly; null when the sampler has nothing left to propose (a grid that is done). */
   ask(context: AskContext): Proposal | null;
@@ -171,6 +193,7 @@ export interface Decision {
 
 /** Decides after each report who goes on. `Pruner` is the name for schedulers that only ever continue or stop. */
 export interface Scheduler {
+  /** Names its random streams. */
   readonly name: string;
   /** Called after each report of a running trial, which is the last one in `study.reports(trial)` unless steps came out of order. */
   decide(context: DecideContext): Decision;
@@ -179,8 +202,11 @@ export interface Scheduler {
 }
 export type Pruner = Scheduler;
 
+/** What a scheduler is told after a report. */
 export interface DecideContext {
+  /** The history, the report included. */
   readonly study: StudyView;
+  /** The trial that reported. */
   readonly trial: number;
   /** The step just reported. */
   readonly step: number;

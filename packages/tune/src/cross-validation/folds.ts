@@ -7,11 +7,15 @@ import { ValueError } from "../errors/errors.ts";
 export interface Fold {
   /** 0 … repeats · folds − 1. */
   readonly index: number;
+  /** Which shuffle it belongs to, from 0. */
   readonly repeat: number;
+  /** Indices of the samples to train on. */
   readonly train: Int32Array;
+  /** Indices of the samples to score on. */
   readonly test: Int32Array;
 }
 
+/** How samples are dealt into folds. */
 export interface FoldOptions {
   /** k; default 5. */
   readonly folds?: number;
@@ -21,7 +25,12 @@ export interface FoldOptions {
   readonly seed?: number;
 }
 
-/** Shuffled k-fold of `samples` samples: each is tested once per repeat; test sizes differ by at most 1. */
+/**
+ * Shuffled k-fold of `samples` samples: each is tested once per repeat; test sizes differ by at most 1.
+ *
+ * @example
+ * [...kFold(6, { folds: 3 })].map((fold) => fold.test.length); // [2,2,2]
+ */
 export function* kFold(samples: number, options: FoldOptions = {}): Generator<Fold> {
   const { folds, repeats, seed } = check(samples, options);
   for (let repeat = 0; repeat < repeats; repeat++) {
@@ -30,7 +39,12 @@ export function* kFold(samples: number, options: FoldOptions = {}): Generator<Fo
   }
 }
 
-/** k-fold whose test parts hold each label in the proportion of the whole, up to 1 sample. */
+/**
+ * k-fold whose test parts hold each label in the proportion of the whole, up to 1 sample.
+ *
+ * @example
+ * [...stratifiedKFold(["a", "b", "a", "b"], { folds: 2 })].map((fold) => fold.test.length); // [2,2]
+ */
 export function* stratifiedKFold(labels: ArrayLike<unknown>, options: FoldOptions = {}): Generator<Fold> {
   const { folds, repeats, seed } = check(labels.length, options);
   const members = new Map<unknown, number[]>();

@@ -7,6 +7,7 @@ import type { Fold } from "./folds.ts";
 /** The part of a trial that racing needs. */
 export type RacingTrial = Pick<Trial, "report" | "prune">;
 
+/** How `crossValidated` reports. */
 export interface CrossValidationOptions {
   /**
    * What is reported after fold i: "mean" of the scores so far, which rank-based pruners (median, ASHA, Hyperband) compare
@@ -15,7 +16,14 @@ export interface CrossValidationOptions {
   readonly report?: "mean" | "fold";
 }
 
-/** The objective `trial → mean score over folds`; `score` trains on `fold.train` and scores on `fold.test`. */
+/**
+ * The objective `trial → mean score over folds`; `score` trains on `fold.train` and scores on `fold.test`.
+ *
+ * @example
+ * const tuned = await createStudy({ seed: 1 });
+ * await tuned.optimize(crossValidated(kFold(6, { folds: 3 }), (trial, fold) => trial.float("x", 0, 1) + fold.test.length), { trials: 3 });
+ * tuned.trials("COMPLETE", "PRUNED").length; // 3
+ */
 export function crossValidated<T extends RacingTrial>(
   folds: Iterable<Fold>,
   score: (trial: T, fold: Fold) => number | Promise<number>,

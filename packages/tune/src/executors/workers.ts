@@ -9,6 +9,7 @@ import { siblingFile, TrainerThread } from "./trainer-thread.ts";
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string>>;
 
+/** How many workers, and what is around them. */
 export interface WorkersOptions {
   /** Evaluations at a time. */
   readonly workers: number;

@@ -27,6 +27,7 @@ export interface InnerObjective<W, H> {
 
 /** The validation loss L_V(w, λ). */
 export interface OuterObjective<W, H> {
+  /** L_V(w, λ). */
   readonly value: (weights: W, hyper: H) => Awaitable<number>;
   /** ∂L_V/∂w and the direct ∂L_V/∂λ (zero when L_V does not read λ). */
   readonly gradient: (weights: W, hyper: H) => Awaitable<Cotangents<W, H>>;
@@ -34,13 +35,17 @@ export interface OuterObjective<W, H> {
 
 /** A pair of gradients, one towards the weights and one towards the hyper-parameters. */
 export interface Cotangents<W, H> {
+  /** Towards the weights. */
   weights: W;
+  /** Towards the hyper-parameters. */
   hyper: H;
 }
 
 /** The spaces in which the weights and the hyper-parameters live. */
 export interface Spaces<W, H> {
+  /** Of w. */
   weights: VectorSpace<W>;
+  /** Of λ. */
   hyper: CoordinateSpace<H>;
 }
 

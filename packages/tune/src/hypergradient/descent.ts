@@ -2,7 +2,9 @@
 // After each gradient the learning rate moves along −∂f(θ_t)/∂α, one inner product with the previous direction.
 import { HypergradientError } from "../errors/errors.ts";
 
+/** The optimizer whose learning rate descends, and how fast. */
 export interface HypergradientDescentOptions {
+  /** SGD, Nesterov momentum, or Adam. */
   method: "sgd" | "nesterov" | "adam";
   /** α_0. */
   learningRate: number;

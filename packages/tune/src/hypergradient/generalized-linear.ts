@@ -5,12 +5,17 @@ import type { InnerObjective, OuterObjective } from "./bilevel.ts";
 
 /** Rows of inputs, one target each; for logistic regression targets are −1 or 1. */
 export interface Samples {
+  /** One row a sample. */
   inputs: readonly (readonly number[])[];
+  /** One a sample. */
   targets: readonly number[];
 }
 
+/** The data and the kind of regression. */
 export interface GeneralizedLinearOptions {
+  /** What the weights are fitted to. */
   train: Samples;
+  /** What the penalties are tuned on. */
   validation: Samples;
   /** "squared": ½ (z − t)²; "logistic": log(1 + exp(−t z)). */
   loss: "squared" | "logistic";
@@ -20,8 +25,11 @@ export interface GeneralizedLinearOptions {
 
 /** The training loss (with penalty ½ Σ exp(λ_j) w_j²), the validation loss (without), and zero weights. */
 export interface GeneralizedLinearProblem {
+  /** The penalised training loss. */
   inner: InnerObjective<Float64Array, Float64Array>;
+  /** The validation loss. */
   outer: OuterObjective<Float64Array, Float64Array>;
+  /** Weights to start from: zeros. */
   initial: Float64Array;
 }
 

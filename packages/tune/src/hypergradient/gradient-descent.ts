@@ -6,7 +6,9 @@ import type { InnerObjective, OuterObjective, TrainingStep } from "./bilevel.ts"
 /** A constant, or the hyper-parameter λ[index]; with `log` the coefficient is exp(λ[index]). */
 export type Coefficient = number | { index: number; log?: boolean };
 
+/** Rates and momentum, constant or tuned. */
 export interface GradientDescentOptions {
+  /** α of w − α ∂L/∂w. */
   learningRate: Coefficient;
   /** Heavy-ball momentum m' = μ m + ∇L_T, w' = w − α m'; default 0, which needs no second buffer. */
   momentum?: Coefficient;

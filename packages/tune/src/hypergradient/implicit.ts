@@ -5,11 +5,15 @@ import { requireFinite, type Hypergradient, type InnerObjective, type OuterObjec
 
 /** An inner problem whose minimum is known, judged by `outer`. It cannot tune what leaves w* alone, such as a learning rate. */
 export interface ImplicitProblem<W, H> {
+  /** Where weights and hyper-parameters live. */
   spaces: Spaces<W, H>;
+  /** The training loss. */
   inner: InnerObjective<W, H>;
+  /** The validation loss. */
   outer: OuterObjective<W, H>;
 }
 
+/** A hypergradient and how well its linear system was solved. */
 export interface ImplicitResult<W, H> extends Hypergradient<W, H> {
   /** Hessian-vector products used. */
   iterations: number;
@@ -17,6 +21,7 @@ export interface ImplicitResult<W, H> extends Hypergradient<W, H> {
   residual: number;
 }
 
+/** When to stop. */
 export interface ConjugateGradientOptions {
   /** Stop at ‖H p − v‖ ≤ tolerance · ‖v‖; default 1e-10. */
   tolerance?: number;
@@ -69,6 +74,7 @@ export async function conjugateGradientHypergradient<W, H>(
   };
 }
 
+/** Terms and step of the series. */
 export interface NeumannOptions {
   /** α of the series; needs 0 < α < 2 / λ_max(H). With the step size of gradient descent, K terms equal reverse mode truncated to K steps. */
   learningRate: number;

@@ -5,8 +5,11 @@ import { HypergradientError } from "../errors/errors.ts";
 
 /** The range of one continuous hyper-parameter; `log` searches its logarithm. */
 export interface Range {
+  /** The least value. */
   low: number;
+  /** The largest value. */
   high: number;
+  /** A logarithmic scale; default false. */
   log?: boolean;
 }
 

@@ -7,10 +7,13 @@ import type { Awaitable } from "./vector-space.ts";
 
 /** A value and a gradient by position, as every algorithm of this folder returns them on `Float64Array`. */
 export interface ValueAndGradient {
+  /** The outer loss. */
   readonly value: number;
+  /** In the order of the parameters. */
   readonly gradient: ArrayLike<number>;
 }
 
+/** What is tuned, and for how long. */
 export interface HypergradientTuning {
   /** Ranges by name; their order is the order in `hyper` and in the gradient. */
   readonly parameters: Readonly<Record<string, Range>>;
@@ -20,8 +23,11 @@ export interface HypergradientTuning {
   readonly tolerance?: number;
 }
 
+/** The best hyper-parameters met, and the way there. */
 export interface TunedHyperparameters {
+  /** By name. */
   readonly params: Record<string, number>;
+  /** The outer loss there. */
   readonly value: number;
   /** Every evaluation in order. */
   readonly trajectory: readonly { readonly params: Record<string, number>; readonly value: number }[];

@@ -5,8 +5,11 @@ import { requireFinite, type Hypergradient, type OuterObjective, type Spaces, ty
 
 /** A training run of `steps` steps from `initial`, judged by `outer`. */
 export interface UnrolledProblem<W, H> {
+  /** Where weights and hyper-parameters live. */
   spaces: Spaces<W, H>;
+  /** The steps of the training. */
   training: TrainingStep<W, H>;
+  /** The validation loss. */
   outer: OuterObjective<W, H>;
   /** w_0; taken as independent of λ. */
   initial: W;
@@ -14,6 +17,7 @@ export interface UnrolledProblem<W, H> {
   steps: number;
 }
 
+/** How much of the training is kept in memory. */
 export interface ReverseOptions {
   /** Steps between stored weights; default ⌈√T⌉, 1 stores every state. */
   checkpointEvery?: number;
@@ -21,6 +25,7 @@ export interface ReverseOptions {
   truncate?: number;
 }
 
+/** A hypergradient and what it cost. */
 export interface ReverseResult<W, H> extends Hypergradient<W, H> {
   /** Most weight states held at one time: ≤ 2 ⌈√T⌉ + 1 by default. */
   peakStates: number;

@@ -1,12 +1,22 @@
 // Dominance among vectors of m losses: who is no worse in every one and better in one, the fronts that makes, and how
 // crowded they are. Row-major arrays inside, lists of points at the public functions; all values are minimised.
 
-/** Whether `a` is nowhere worse than `b` and somewhere better. */
+/**
+ * Whether `a` is nowhere worse than `b` and somewhere better.
+ *
+ * @example
+ * dominates([1, 2], [1, 3]); // true
+ */
 export function dominates(a: readonly number[], b: readonly number[]): boolean {
   return rowDominates(Float64Array.of(...a, ...b), a.length, 0, 1);
 }
 
-/** Indices of the points that no other point dominates, ascending; equal points are all kept. */
+/**
+ * Indices of the points that no other point dominates, ascending; equal points are all kept.
+ *
+ * @example
+ * paretoFront([[1, 3], [2, 2], [3, 3]]); // [0,1]
+ */
 export function paretoFront(points: readonly (readonly number[])[]): number[] {
   const m = points[0]?.length ?? 0;
   const losses = Float64Array.from(points.flat());
@@ -17,7 +27,12 @@ export function paretoFront(points: readonly (readonly number[])[]): number[] {
   return front.sort((a, b) => a - b);
 }
 
-/** The front each point is on: 0 for the Pareto front, 1 for the front without it, and so on. */
+/**
+ * The front each point is on: 0 for the Pareto front, 1 for the front without it, and so on.
+ *
+ * @example
+ * [...nonDominatedRanks([[1, 3], [2, 2], [3, 3]])]; // [0,0,1]
+ */
 export function nonDominatedRanks(points: readonly (readonly number[])[]): Int32Array {
   return points.length === 0 ? new Int32Array(0) : frontRanks(Float64Array.from(points.flat()), points[0]!.length);
 }

@@ -5,7 +5,12 @@ import { frontRanks, paretoFront } from "./dominance.ts";
 
 type Point = readonly number[];
 
-/** Volume dominated by `points` and bounded by `reference`; points not below the reference in every objective add nothing. */
+/**
+ * Volume dominated by `points` and bounded by `reference`; points not below the reference in every objective add nothing.
+ *
+ * @example
+ * hypervolume([[1, 2], [2, 1]], [3, 3]); // 3
+ */
 export function hypervolume(points: readonly Point[], reference: Point): number {
   for (const value of reference)
     if (!Number.isFinite(value)) throw new ValueError(`The reference point holds ${value}; give finite numbers.`);
@@ -19,7 +24,12 @@ export function hypervolume(points: readonly Point[], reference: Point): number 
   return volumeOf(inside, reference);
 }
 
-/** How much of the hypervolume each point alone provides. */
+/**
+ * How much of the hypervolume each point alone provides.
+ *
+ * @example
+ * [...hypervolumeContributions([[1, 2], [2, 1]], [3, 3])]; // [1,1]
+ */
 export function hypervolumeContributions(points: readonly Point[], reference: Point): Float64Array {
   const total = hypervolume(points, reference);
   return Float64Array.from(points, (_, i) => Math.max(0, total - hypervolume(points.toSpliced(i, 1), reference)));

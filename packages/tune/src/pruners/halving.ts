@@ -5,6 +5,7 @@ import type { DecideContext, Decision, Scheduler, StudyView } from "../contract/
 import { StudyError } from "../errors/errors.ts";
 import { reportedLosses, shareBetter, type Losses } from "./progress.ts";
 
+/** Rungs and what share goes on from each. */
 export interface HalvingOptions {
   /** Step of the first rung; default 1. */
   readonly minimumResource?: number;
@@ -19,7 +20,12 @@ export interface HalvingOptions {
 
 interface Rung { readonly losses: Map<number, Losses>; readonly promoted: Set<number> }
 
-/** ASHA; with several objectives the best are those of lower dominance rank. */
+/**
+ * ASHA; with several objectives the best are those of lower dominance rank.
+ *
+ * @example
+ * await createStudy({ pruner: new SuccessiveHalvingPruner() });
+ */
 export class SuccessiveHalvingPruner implements Scheduler {
   readonly name: string;
   private readonly minimumResource: number;
@@ -119,6 +125,7 @@ export class SuccessiveHalvingPruner implements Scheduler {
   }
 }
 
+/** Resources, reduction and brackets. */
 export interface HyperbandOptions {
   /** Default 1. */
   readonly minimumResource?: number;
@@ -129,7 +136,12 @@ export interface HyperbandOptions {
   readonly mode?: "stop" | "promote";
 }
 
-/** Hyperband (Li et al. 2018) over asynchronous halvings; a trial's bracket follows from the study's name and its number. */
+/**
+ * Hyperband (Li et al. 2018) over asynchronous halvings; a trial's bracket follows from the study's name and its number.
+ *
+ * @example
+ * await createStudy({ pruner: new HyperbandPruner({ maximumResource: 27 }) });
+ */
 export class HyperbandPruner implements Scheduler {
   readonly name = "hyperband";
   private readonly brackets: SuccessiveHalvingPruner[];

@@ -3,6 +3,7 @@ import type { DecideContext, Decision, Pruner } from "../contract/contract.ts";
 import { StudyError } from "../errors/errors.ts";
 import { bestUntil, CompletedReports, shareBetter } from "./progress.ts";
 
+/** When comparisons begin, and with whom. */
 export interface PercentileOptions {
   /** No pruning before so many trials are complete; default 5. */
   readonly startupTrials?: number;
@@ -14,7 +15,12 @@ export interface PercentileOptions {
   readonly minimumTrials?: number;
 }
 
-/** Keeps a trial only while its best report is within the best `percentile` percent of complete trials at that step (by dominance rank with several objectives). */
+/**
+ * Keeps a trial only while its best report is within the best `percentile` percent of complete trials at that step (by dominance rank with several objectives).
+ *
+ * @example
+ * await createStudy({ pruner: new PercentilePruner(25) });
+ */
 export class PercentilePruner implements Pruner {
   readonly name: string = "percentile";
   private readonly percentile: number;
@@ -41,7 +47,12 @@ export class PercentilePruner implements Pruner {
   }
 }
 
-/** Keeps a trial while it does better than the median of complete trials at the same step. */
+/**
+ * Keeps a trial while it does better than the median of complete trials at the same step.
+ *
+ * @example
+ * await createStudy({ pruner: new MedianPruner() });
+ */
 export class MedianPruner extends PercentilePruner {
   override readonly name = "median";
 

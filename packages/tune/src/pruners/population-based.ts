@@ -7,6 +7,7 @@ import { TrialState, type DecideContext, type Decision, type Scheduler, type Stu
 import { StudyError } from "../errors/errors.ts";
 import { lossesAtStep, shareBetter, type Losses } from "./progress.ts";
 
+/** When members copy better ones, and how far they stray. */
 export interface PopulationBasedOptions {
   /** Steps between exploitations. */
   readonly interval: number;

@@ -3,6 +3,7 @@ import type { DecideContext, Decision, Pruner } from "../contract/contract.ts";
 import { StudyError } from "../errors/errors.ts";
 import { reportedLosses } from "./progress.ts";
 
+/** The range that reports must stay in. */
 export interface ThresholdOptions {
   /** Stops below it. */
   readonly lower?: number;
@@ -12,7 +13,12 @@ export interface ThresholdOptions {
   readonly warmupSteps?: number;
 }
 
-/** Stops a trial whose report (as reported, of any objective) is NaN or outside [lower, upper]. */
+/**
+ * Stops a trial whose report (as reported, of any objective) is NaN or outside [lower, upper].
+ *
+ * @example
+ * await createStudy({ pruner: new ThresholdPruner({ upper: 100 }) });
+ */
 export class ThresholdPruner implements Pruner {
   readonly name = "threshold";
   private readonly options: ThresholdOptions;
@@ -35,7 +41,12 @@ export class ThresholdPruner implements Pruner {
   }
 }
 
-/** Lets another pruner decide only once the last `patience` + 1 reports have not improved on those before by more than `minimumGain`. */
+/**
+ * Lets another pruner decide only once the last `patience` + 1 reports have not improved on those before by more than `minimumGain`.
+ *
+ * @example
+ * await createStudy({ pruner: new PatientPruner(new MedianPruner(), 3) });
+ */
 export class PatientPruner implements Pruner {
   readonly name = "patient";
   private readonly inner: Pruner | null;

@@ -5,6 +5,7 @@ import { TrialState, type DecideContext, type Decision, type Pruner, type StudyV
 import { StudyError } from "../errors/errors.ts";
 import { reportedLosses } from "./progress.ts";
 
+/** When the paired test decides. */
 export interface WilcoxonOptions {
   /** Stops when the probability of such a deficit by chance is below it; default 0.1. */
   readonly threshold?: number;
@@ -12,7 +13,12 @@ export interface WilcoxonOptions {
   readonly startupSteps?: number;
 }
 
-/** Wilcoxon pruning against the best complete trial; one objective. */
+/**
+ * Wilcoxon pruning against the best complete trial; one objective.
+ *
+ * @example
+ * await createStudy({ pruner: new WilcoxonPruner() });
+ */
 export class WilcoxonPruner implements Pruner {
   readonly name = "wilcoxon";
   private readonly threshold: number;

@@ -16,7 +16,13 @@ export interface Random {
   permutation(n: number): Int32Array;
 }
 
-/** The stream `stream` of trial `trial` in a study of seed `seed` (an integer of up to 53 bits). */
+/**
+ * The stream `stream` of trial `trial` in a study of seed `seed` (an integer of up to 53 bits).
+ *
+ * @example
+ * // The same seed, trial and stream give the same numbers, in any order of trials.
+ * createRandom(1, 7, "noise").uniform() === createRandom(1, 7, "noise").uniform(); // true
+ */
 export function createRandom(seed: number, trial: number, stream: string): Random {
   return new ThreefryRandom(seed, trial, stream);
 }

@@ -14,7 +14,9 @@ declare const valueType: unique symbol;
 export interface Parameter<T> { readonly node: "parameter"; readonly distribution: Distribution; readonly [valueType]?: T }
 /** A choice of which each alternative has parameters of its own. */
 export interface Branches<B extends Readonly<Record<string, Fields>>> { readonly node: "branches"; readonly branches: B }
+/** The parameters of an object space, by name. */
 export type Fields = { readonly [name: string]: SpaceNode };
+/** A parameter, or a choice with parameters in its branches. */
 export type SpaceNode = Parameter<unknown> | Branches<Readonly<Record<string, Fields>>> | ObjectSpace<Fields>;
 
 /** The type of the value a node stands for; matched by structure, for ObjectSpace mentions it in its own methods. */
@@ -28,6 +30,7 @@ export type InferFields<F> = { readonly [K in keyof F]: Infer<F[K]> };
 /** A search space with named fields; the root of every typed space. */
 export class ObjectSpace<F extends Fields> {
   readonly node = "object";
+  /** What it was made of. */
   readonly fields: F;
   private readonly inputConstraints: readonly InputConstraint[];
   private flat: SearchSpace | null = null;
@@ -111,7 +114,16 @@ function choice(choices: readonly Scalar[] | Readonly<Record<string, Fields>>): 
   return { node: "branches", branches };
 }
 
-/** Builders of typed search spaces. */
+/**
+ * Builders of typed search spaces.
+ *
+ * @example
+ * const net = space.object({
+ *   layers: space.int(1, 4),
+ *   optimizer: space.choice({ sgd: { momentum: space.float(0, 0.99) }, adam: {} }),
+ * }).where(({ layers, optimizer }) => layers < 3 || optimizer.kind === "adam");
+ * net.search.parameters.map(({ name }) => name); // ["layers","optimizer","optimizer.sgd.momentum"]
+ */
 export const space: {
   object<const F extends Fields>(fields: F): ObjectSpace<F>;
   float(low: number, high: number, options?: FloatOptions): Parameter<number>;

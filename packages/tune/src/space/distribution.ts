@@ -9,7 +9,9 @@ export type ParameterValue = Scalar | readonly Scalar[];
 /** Internal form: a number for kinds of width 1, otherwise `width` numbers. */
 export type Internal = number | Float64Array;
 
+/** A real number in [low, high]. */
 export interface FloatDistribution { readonly kind: "float"; readonly low: number; readonly high: number; readonly log: boolean; readonly step: number | null }
+/** An integer in [low, high]. */
 export interface IntDistribution { readonly kind: "int"; readonly low: number; readonly high: number; readonly log: boolean; readonly step: number }
 /** Unordered choices. Internal form: the index. */
 export interface CategoricalDistribution { readonly kind: "categorical"; readonly choices: readonly Scalar[] }
@@ -22,15 +24,24 @@ export interface PermutationDistribution { readonly kind: "permutation"; readonl
 /** `size` non-negative weights that sum to 1. Internal form: the weights. Unit form: size − 1 stick-breaking fractions. */
 export interface SimplexDistribution { readonly kind: "simplex"; readonly size: number }
 
+/** What a parameter is chosen from. */
 export type Distribution =
   | FloatDistribution | IntDistribution | CategoricalDistribution | OrdinalDistribution
   | SubsetDistribution | PermutationDistribution | SimplexDistribution;
 
+/** A logarithmic scale or a grid of step widths, not both. */
 export interface FloatOptions { readonly log?: boolean; readonly step?: number }
+/** A logarithmic scale or every step-th integer, not both. */
 export interface IntOptions { readonly log?: boolean; readonly step?: number }
+/** How many may be chosen. */
 export interface SubsetOptions { readonly min?: number; readonly max?: number }
 
-/** Floats in [low, high]; `log` for a logarithmic scale, `step` for the grid low, low + step, … (not both). */
+/**
+ * Floats in [low, high]; `log` for a logarithmic scale, `step` for the grid low, low + step, … (not both).
+ *
+ * @example
+ * floatDistribution(1e-4, 1, { log: true }); // {"kind":"float","low":0.0001,"high":1,"log":true,"step":null}
+ */
 export function floatDistribution(low: number, high: number, options: FloatOptions = {}): FloatDistribution {
   const { log = false, step = null } = options;
   checkRange("float", low, high, log);
@@ -40,7 +51,12 @@ export function floatDistribution(low: number, high: number, options: FloatOptio
   return { kind: "float", low, high: onGrid(low, step, gridSteps(low, high, step)), log, step };
 }
 
-/** Integers in [low, high]; `log` for a logarithmic scale, `step` for every step-th (not both). */
+/**
+ * Integers in [low, high]; `log` for a logarithmic scale, `step` for every step-th (not both).
+ *
+ * @example
+ * intDistribution(16, 64, { step: 16 }); // {"kind":"int","low":16,"high":64,"log":false,"step":16}
+ */
 export function intDistribution(low: number, high: number, options: IntOptions = {}): IntDistribution {
   const { log = false, step = 1 } = options;
   checkRange("int", low, high, log);
@@ -50,17 +66,32 @@ export function intDistribution(low: number, high: number, options: IntOptions =
   return { kind: "int", low, high: low + Math.floor((high - low) / step) * step, log, step };
 }
 
-/** One of `choices`, without order. */
+/**
+ * One of `choices`, without order.
+ *
+ * @example
+ * categoricalDistribution(["relu", "gelu"]); // {"kind":"categorical","choices":["relu","gelu"]}
+ */
 export function categoricalDistribution(choices: readonly Scalar[]): CategoricalDistribution {
   return { kind: "categorical", choices: checkChoices("categorical", choices) };
 }
 
-/** One of `choices`, which are in order. */
+/**
+ * One of `choices`, which are in order.
+ *
+ * @example
+ * ordinalDistribution(["s", "m", "l"]); // {"kind":"ordinal","choices":["s","m","l"]}
+ */
 export function ordinalDistribution(choices: readonly Scalar[]): OrdinalDistribution {
   return { kind: "ordinal", choices: checkChoices("ordinal", choices) };
 }
 
-/** A set of at least `min` (default 0) and at most `max` (default all) of `choices`. */
+/**
+ * A set of at least `min` (default 0) and at most `max` (default all) of `choices`.
+ *
+ * @example
+ * cardinality(subsetDistribution(["flip", "crop", "blur"], { min: 1 })); // 7
+ */
 export function subsetDistribution(choices: readonly Scalar[], options: SubsetOptions = {}): SubsetDistribution {
   const checked = checkChoices("subset", choices);
   const { min = 0, max = checked.length } = options;
@@ -70,12 +101,22 @@ export function subsetDistribution(choices: readonly Scalar[], options: SubsetOp
   return { kind: "subset", choices: checked, min, max };
 }
 
-/** An order of all `items`. */
+/**
+ * An order of all `items`.
+ *
+ * @example
+ * cardinality(permutationDistribution(["a", "b", "c"])); // 6
+ */
 export function permutationDistribution(items: readonly Scalar[]): PermutationDistribution {
   return { kind: "permutation", choices: checkChoices("permutation", items) };
 }
 
-/** `size` non-negative weights with sum 1. */
+/**
+ * `size` non-negative weights with sum 1.
+ *
+ * @example
+ * simplexDistribution(3); // {"kind":"simplex","size":3}
+ */
 export function simplexDistribution(size: number): SimplexDistribution {
   if (!Number.isSafeInteger(size) || size < 2) throw new DistributionError(`simplex: size must be an integer of at least 2, not ${size}.`);
   return { kind: "simplex", size };
@@ -99,7 +140,12 @@ export function unitWidth(distribution: Distribution): number {
   }
 }
 
-/** Number of different values; Infinity when continuous. */
+/**
+ * Number of different values; Infinity when continuous.
+ *
+ * @example
+ * cardinality(intDistribution(1, 4)); // 4
+ */
 export function cardinality(distribution: Distribution): number {
   switch (distribution.kind) {
     case "float":
@@ -207,7 +253,12 @@ export function toUnit(distribution: Distribution, value: Internal, out: Float64
   }
 }
 
-/** What the objective sees for an internal value. */
+/**
+ * What the objective sees for an internal value.
+ *
+ * @example
+ * toExternal(categoricalDistribution(["relu", "gelu"]), 1); // "gelu"
+ */
 export function toExternal(distribution: Distribution, value: Internal): ParameterValue {
   switch (distribution.kind) {
     case "float": case "int": return Number(value);
@@ -218,7 +269,12 @@ export function toExternal(distribution: Distribution, value: Internal): Paramet
   }
 }
 
-/** The internal form of what an objective or a person gave; throws DistributionError when it is not in the distribution. */
+/**
+ * The internal form of what an objective or a person gave; throws DistributionError when it is not in the distribution.
+ *
+ * @example
+ * toInternal(categoricalDistribution(["relu", "gelu"]), "gelu"); // 1
+ */
 export function toInternal(distribution: Distribution, value: ParameterValue): Internal {
   const outside = (): never => {
     throw new DistributionError(`${JSON.stringify(value)} is not a value of ${describe(distribution)}.`);
@@ -260,7 +316,12 @@ export function toInternal(distribution: Distribution, value: ParameterValue): I
   }
 }
 
-/** Whether `value` (internal) lies in the distribution; how proposals of samplers are checked. */
+/**
+ * Whether `value` (internal) lies in the distribution; how proposals of samplers are checked.
+ *
+ * @example
+ * contains(intDistribution(16, 64, { step: 16 }), 24); // false
+ */
 export function contains(distribution: Distribution, value: Internal): boolean {
   try {
     if (typeof value === "number" ? internalWidth(distribution) !== 1 : value.length !== internalWidth(distribution)) return false;
@@ -277,7 +338,12 @@ export function contains(distribution: Distribution, value: Internal): boolean {
   }
 }
 
-/** Short text for messages, e.g. `float in [0, 1], log`. */
+/**
+ * Short text for messages, e.g. `float in [0, 1], log`.
+ *
+ * @example
+ * describe(floatDistribution(0, 1)); // "…
+ */
 export function describe(distribution: Distribution): string {
   switch (distribution.kind) {
     case "float": case "int": {
@@ -290,7 +356,12 @@ export function describe(distribution: Distribution): string {
   }
 }
 
-/** Whether two declarations mean the same parameter. */
+/**
+ * Whether two declarations mean the same parameter.
+ *
+ * @example
+ * sameDistribution(floatDistribution(0, 1), floatDistribution(0, 2)); // false
+ */
 export function sameDistribution(a: Distribution, b: Distribution): boolean {
   if (a === b) return true;
   switch (a.kind) {

@@ -20,7 +20,9 @@ export type InputConstraint =
 
 /** A flat, possibly conditional search space. Parents stand before their children in `parameters`. */
 export class SearchSpace {
+  /** Parents before their children. */
   readonly parameters: readonly ParameterSpec[];
+  /** What configurations must satisfy. */
   readonly constraints: readonly InputConstraint[];
   /** Dimensions of the unit cube of all parameters, active or not. */
   readonly unitDimensions: number;
@@ -51,6 +53,7 @@ export class SearchSpace {
     this.conditional = parameters.some((spec) => spec.condition !== null);
   }
 
+  /** The parameter of this name, or undefined. */
   get(name: string): ParameterSpec | undefined {
     return this.byName.get(name);
   }

@@ -53,6 +53,7 @@ export interface LateEvent {
   readonly state: FinishState; readonly values: readonly number[] | null;
 }
 
+/** One fact in the history of a study. */
 export type StudyEvent =
   | CreateEvent | DeclareEvent | EnqueueEvent | AskEvent | ClaimEvent | ParametersEvent | ReportEvent | ConstraintEvent
   | AttributeEvent | NoteEvent | FinishEvent | PauseEvent | RequeueEvent | LateEvent;

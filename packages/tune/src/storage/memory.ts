@@ -4,6 +4,7 @@ import type { CreateEvent, StudyEvent } from "../state/events.ts";
 import { StudyState } from "../state/state.ts";
 import type { Emit, Storage, StudyStore } from "./storage.ts";
 
+/** Studies that live as long as the process; what `storage: "memory:"` opens. */
 export class MemoryStorage implements Storage {
   readonly address = "memory:";
   private readonly studies = new Map<string, MemoryStore>();

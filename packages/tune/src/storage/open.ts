@@ -4,6 +4,7 @@ import { StorageError } from "../errors/errors.ts";
 import { MemoryStorage } from "./memory.ts";
 import type { Storage } from "./storage.ts";
 
+/** How `openStorage` opens. */
 export interface OpenOptions {
   /** Only to look: at a journal beside its master, and making no file or table. */
   readonly readOnly?: boolean;
@@ -19,7 +20,14 @@ export function installStorages(open: OpenElsewhere): void {
   openElsewhere = open;
 }
 
-/** Opens the storage an address names. Throws StorageError for an unknown scheme, and for one that this platform lacks. */
+/**
+ * Opens the storage an address names. Throws StorageError for an unknown scheme, and for one that this platform lacks.
+ *
+ * @example
+ * const storage = await openStorage("memory:");
+ * await storage.names(); // []
+ * await storage.close();
+ */
 export async function openStorage(address: string, options: OpenOptions = {}): Promise<Storage> {
   const at = address.indexOf(":");
   const scheme = at < 0 ? "" : address.slice(0, at);

@@ -8,6 +8,7 @@ export type Emit = (event: StudyEvent) => void;
 
 /** One open study. */
 export interface StudyStore {
+  /** The study as this process knows it. */
   readonly state: StudyState;
   /** Whether other processes may write this study at the same time; then leases expire by the storage's clock. */
   readonly shared: boolean;
@@ -28,6 +29,7 @@ export interface StudyStore {
   expired(): Promise<readonly number[]>;
   /** Resolves when others may have changed the study, at the latest after `milliseconds`. */
   wait(milliseconds: number): Promise<void>;
+  /** Flushes and lets go of the study. */
   close(): Promise<void>;
 }
 
@@ -39,8 +41,10 @@ export interface Storage {
   create(event: CreateEvent): Promise<StudyStore>;
   /** Opens a study, the only one when `name` is undefined; throws StudyError when there is none or the name is needed. */
   load(name: string | undefined): Promise<StudyStore>;
+  /** The names of all studies in it. */
   names(): Promise<readonly string[]>;
   /** Forgets a study and all its trials. */
   remove(name: string): Promise<void>;
+  /** Lets go of it; studies opened from it have been closed. */
   close(): Promise<void>;
 }

@@ -143,7 +143,7 @@ describe("optimize", () => {
     const fail = (trial: Trial): number => { quadratic(trial); throw new RangeError("too wide"); };
     await expect(study.optimize(fail, { trials: 5 })).rejects.toThrow("too wide");
     expect(study.trials("FAIL")).toHaveLength(1);
-    expect(study.trials()[0]!.systemAttributes["fail_reason"]).toBe("RangeError: too wide");
+    expect(study.trials()[0]!.systemAttributes["fail_reason"]).toMatch(/^RangeError: too wide \(study\.test\.ts:\d+:\d+\)$/);
     await study.optimize(fail, { trials: 5, failures: "continue" });
     expect(study.trials("FAIL")).toHaveLength(5);
     const points: number[] = [];
@@ -366,7 +366,13 @@ describe("bad input", () => {
     await expect(createStudy({ seed: -1 })).rejects.toThrow(/seed/);
     await expect(createStudy({ directions: [] })).rejects.toThrow(/empty/);
     await expect(createStudy({ space: space.object({}) })).rejects.toThrow(/no parameters/);
+    for (const sampler of ["tpe", RandomSampler, {}]) await expect(createStudy({ sampler: sampler as never })).rejects.toThrow(/pass a sampler/);
+    await expect(createStudy({ pruner: "median" as never })).rejects.toThrow(/pass a pruner/);
     const study = await createStudy({ sampler: random });
+    for (const options of [{ timeout: -1 }, { trialTimeout: Number.NaN }, { retries: 0.5 }, { restarts: -1 }, { trials: "9" }, { failures: "ignore" }, { callbacks: [1] }]) {
+      await expect(study.optimize(quadratic, { trials: 1, ...options } as never)).rejects.toThrow(StudyError);
+    }
+    expect(study.trials()).toEqual([]);
     await expect(study.optimize(quadratic, { trials: 1.5 })).rejects.toThrow(/integer/);
     await expect(study.optimize(quadratic, { workers: 0 })).rejects.toThrow(/positive/);
     const never = await createStudy({ sampler: random, space: space.object({ x: space.float(0, 1) }).where(() => false) });

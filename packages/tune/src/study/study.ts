@@ -21,6 +21,7 @@ import { Trial, type Metrics } from "../trials/trial.ts";
 /** What a define-by-run objective's `trial.params` holds. */
 export type Parameters = Readonly<Record<string, ParameterValue>>;
 
+/** What every way to open a study takes. */
 export interface OpenOptions<T> {
   /** An address ("journal:a.journal", "sqlite:a.db", "postgres://…") or an open storage; "memory:" by default. */
   readonly storage?: string | Storage;
@@ -36,6 +37,7 @@ export interface OpenOptions<T> {
   readonly clock?: () => number;
 }
 
+/** What a new study is. */
 export interface CreateStudyOptions<T> extends OpenOptions<T> {
   /** "study" by default. */
   readonly name?: string;
@@ -53,11 +55,13 @@ export interface CreateStudyOptions<T> extends OpenOptions<T> {
   readonly ifExists?: "fail" | "load";
 }
 
+/** Which study. */
 export interface LoadStudyOptions<T> extends OpenOptions<T> {
   /** May be left out when the storage holds one study. */
   readonly name?: string;
 }
 
+/** How much to evaluate, how, and until when. */
 export interface OptimizeOptions {
   /** Evaluations the study shall have in all, counted over all processes and earlier runs. Endless by default. */
   readonly trials?: number;
@@ -73,12 +77,21 @@ export interface OptimizeOptions {
   readonly restarts?: number;
   /** What a trial that threw, retries spent, ends: "stop" the optimisation (default) or only itself ("continue"). */
   readonly failures?: "stop" | "continue";
+  /** Ends the optimisation, after the trials now being evaluated, when it is aborted. */
   readonly signal?: AbortSignal;
   /** Called after every finished trial. */
   readonly callbacks?: readonly ((trial: FrozenTrial) => void | Promise<void>)[];
 }
 
-/** Creates a study; throws StudyError when it exists (unless `ifExists: "load"`) or the options contradict each other. */
+/**
+ * Creates a study; throws StudyError when it exists (unless `ifExists: "load"`) or the options contradict each other.
+ *
+ * @example
+ * const study = await createStudy({ direction: "minimize", seed: 1 });
+ * await study.optimize((trial) => (trial.float("x", -5, 5) - 2) ** 2, { trials: 20 });
+ * study.trials().length; // 20
+ * await study.close();
+ */
 export async function createStudy<T = Parameters>(options: CreateStudyOptions<T> = {}): Promise<Study<T>> {
   const directions = directionsOf(options);
   const { name = "study", seed = crypto.getRandomValues(new Uint32Array(1))[0]!, noisy = false } = options;
@@ -112,7 +125,15 @@ async function createOrLoad(storage: Storage, create: CreateEvent): Promise<Stud
   }
 }
 
-/** Opens a study that exists; throws StudyError when it does not. */
+/**
+ * Opens a study that exists; throws StudyError when it does not.
+ *
+ * @example
+ * const storage = openStorage("memory:");
+ * await createStudy({ storage: await storage, name: "cnn" });
+ * const study = await loadStudy({ storage: await storage, name: "cnn" });
+ * study.name; // "cnn"
+ */
 export function loadStudy<T = Parameters>(options: LoadStudyOptions<T>): Promise<Study<T>> {
   return withStorage(options, (storage) => storage.load(options.name));
 }
@@ -132,9 +153,13 @@ export class Study<T = Parameters> {
     this.declared = master.options.declared;
   }
 
+  /** Names it within its storage. */
   get name(): string { return this.master.state.name; }
+  /** What all its random numbers come from. */
   get seed(): number { return this.master.state.seed; }
+  /** One per objective. */
   get directions(): readonly Direction[] { return this.master.state.directions; }
+  /** One per objective. */
   get metricNames(): readonly string[] { return this.master.state.metricNames; }
   /** The history in columns, for samplers and analysis. */
   get view(): StudyView { return this.master.state; }
@@ -142,7 +167,9 @@ export class Study<T = Parameters> {
   get evaluations(): number { return this.master.state.evaluations; }
   /** Results that came after their worker's lease had ended. */
   get lateResults(): readonly LateResult[] { return this.master.state.late; }
+  /** What `setAttribute` kept. */
   get userAttributes(): Readonly<Record<string, Json>> { return Object.fromEntries(this.master.state.userAttributes); }
+  /** What `setNote` kept; "" without one. */
   get note(): string { return this.master.state.note; }
 
   /** All trials, or those in some states, as plain data. */
@@ -171,7 +198,13 @@ export class Study<T = Parameters> {
     return bestTrials(resultsOf(this.master.state));
   }
 
-  /** Starts one trial by hand; `tell` its result. Throws StudyError when the space is exhausted. */
+  /**
+   * Starts one trial by hand; `tell` its result. Throws StudyError when the space is exhausted.
+   *
+   * @example
+   * const trial = await study.ask();
+   * await study.tell(trial, (trial.float("x", -5, 5) - 2) ** 2);
+   */
   async ask(fixed: Parameters = {}): Promise<Trial<T>> {
     const init = await this.master.next(MANUAL, fixed);
     if (init === null) throw new StudyError(`every configuration of "${this.name}" has been evaluated; declare the study noisy to repeat some.`);
@@ -200,7 +233,12 @@ export class Study<T = Parameters> {
     return master.state.trial(number);
   }
 
-  /** Queues a configuration, whole or in part, to be evaluated before the sampler's next; returns its number. */
+  /**
+   * Queues a configuration, whole or in part, to be evaluated before the sampler's next; returns its number.
+   *
+   * @example
+   * await study.enqueue({ x: 2, y: 0 }); // 20
+   */
   async enqueue(params: Parameters | Partial<T>, attributes: Readonly<Record<string, Json>> = {}): Promise<number> {
     const flat = this.declared === null ? (params as Parameters) : this.declared.flatten(params as Readonly<Record<string, unknown>>);
     if (this.declared !== null) for (const [name, value] of Object.entries(flat)) toInternal(this.declared.search.get(name)!.distribution, value);
@@ -219,7 +257,13 @@ export class Study<T = Parameters> {
     });
   }
 
-  /** Evaluates trials until the study has `trials` of them, the time is up, the space is exhausted or `stop` is called. */
+  /**
+   * Evaluates trials until the study has `trials` of them, the time is up, the space is exhausted or `stop` is called.
+   *
+   * @example
+   * await study.optimize((trial) => trial.float("x", -5, 5) ** 2 + trial.float("y", -5, 5) ** 2, { trials: 25, workers: 2 });
+   * study.evaluations; // 25
+   */
   async optimize(objective: Objective<T>, options: OptimizeOptions = {}): Promise<void> {
     await this.run(new InlineExecutor(objective, this.declared, workersOf(options)), options);
   }
@@ -227,7 +271,7 @@ export class Study<T = Parameters> {
   /** `optimize` with evaluations carried out by an executor, which stays open. */
   async run(executor: Executor, options: OptimizeOptions = {}): Promise<void> {
     const { trials = Infinity, timeout = Infinity, trialTimeout = Infinity, retries = 0, restarts = 3, failures = "stop", callbacks = [] } = options;
-    if (Number.isNaN(trials) || trials < 0 || (trials !== Infinity && !Number.isSafeInteger(trials))) throw new StudyError(`trials must be an integer ≥ 0, not ${trials}.`);
+    checkOptimizeOptions(options);
     workersOf(options);
     const { master } = this;
     if (this.running !== null) throw new StudyError(`"${this.name}" is being optimised already; raise \`workers\` instead of calling optimize twice at a time.`);
@@ -255,11 +299,19 @@ export class Study<T = Parameters> {
     this.running?.abort();
   }
 
+  /**
+   * Keeps a JSON value with the study.
+   *
+   * @example
+   * study.setAttribute("data", { rows: 50000 });
+   * study.userAttributes; // {"data":{"rows":50000}}
+   */
   setAttribute(key: string, value: Json): void {
     checkName("attribute", key);
     this.master.store.append({ type: "attribute", trial: null, scope: "user", key, value: copyJson(`the attribute "${key}"`, value) });
   }
 
+  /** Keeps a text with the study. */
   setNote(text: string): void {
     this.master.store.append({ type: "note", trial: null, text });
   }
@@ -282,6 +334,8 @@ export class Study<T = Parameters> {
 
 async function withStorage<T>(options: OpenOptions<T>, open: (storage: Storage) => Promise<StudyStore>): Promise<Study<T>> {
   const { storage: where = "memory:", sampler = new AutoSampler(), pruner = new MedianPruner(), fixed = {}, clock = Date.now, space = null } = options;
+  if (!isA(sampler, "ask")) throw new StudyError(`sampler is ${shown(sampler)}; pass a sampler, e.g. new TPESampler().`);
+  if (pruner !== null && !isA(pruner, "decide")) throw new StudyError(`pruner is ${shown(pruner)}; pass a pruner, e.g. new MedianPruner(), or null for none.`);
   // Builds the flat space first: a contradictory one must not leave an empty study behind.
   if (space !== null) void space.search;
   const owns = typeof where === "string";
@@ -305,6 +359,33 @@ function directionsOf<T>({ direction, directions }: CreateStudyOptions<T>): read
   if (all.length === 0) throw new StudyError("directions is empty; a study needs at least one objective.");
   for (const d of all) if (d !== "minimize" && d !== "maximize") throw new StudyError(`a direction is "minimize" or "maximize", not ${JSON.stringify(d)}.`);
   return all;
+}
+
+/** Whether a value that people passed without types is an object with this method. */
+function isA(value: unknown, method: string): boolean {
+  return typeof value === "object" && value !== null && typeof (value as Readonly<Record<string, unknown>>)[method] === "function";
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : typeof value === "function" ? `the class ${value.name}` : String(value);
+}
+
+/** Throws StudyError for a number outside its range; undefined is the default. */
+function checkNumber(name: string, value: number | undefined, least: number, whole: boolean): void {
+  if (value === undefined || value === Infinity) return;
+  if (typeof value !== "number" || !(value >= least) || (whole && !Number.isSafeInteger(value))) {
+    throw new StudyError(`${name} must be ${whole ? "an integer" : "a number"} ≥ ${least}, not ${shown(value)}.`);
+  }
+}
+
+function checkOptimizeOptions({ trials, timeout, trialTimeout, retries, restarts, failures, callbacks = [] }: OptimizeOptions): void {
+  checkNumber("trials", trials, 0, true);
+  checkNumber("timeout (milliseconds)", timeout, 0, false);
+  checkNumber("trialTimeout (milliseconds)", trialTimeout, 0, false);
+  checkNumber("retries", retries, 0, true);
+  checkNumber("restarts", restarts, 0, true);
+  if (failures !== undefined && failures !== "stop" && failures !== "continue") throw new StudyError(`failures is "stop" or "continue", not ${shown(failures)}.`);
+  if (!Array.isArray(callbacks) || callbacks.some((callback) => typeof callback !== "function")) throw new StudyError("callbacks must be a list of functions, e.g. [(trial) => console.log(trial.number)].");
 }
 
 function workersOf({ workers = 1 }: OptimizeOptions): number {

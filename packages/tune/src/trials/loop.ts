@@ -9,6 +9,7 @@ export interface Executor {
   readonly slots: number;
   /** Evaluates one trial against the master; never rejects. `signal` asks for an early end. */
   run(init: TrialInit, master: Master, signal: AbortSignal): Promise<Outcome>;
+  /** Ends its workers; evaluations under way are lost. */
   close(): Promise<void>;
 }
 

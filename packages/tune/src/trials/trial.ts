@@ -25,6 +25,7 @@ export class TrialPruned extends Error {
 /** The point turned out, parameter by parameter, to be one evaluated before; its values are already known. */
 export class TrialAnswered extends Error {
   override readonly name: string = "TrialAnswered";
+  /** The trial that evaluated this point. */
   readonly answeredBy: number;
   constructor(answeredBy: number) {
     super(`the point was evaluated before, in trial ${answeredBy}; let this error pass through the objective.`);
@@ -54,6 +55,7 @@ export interface TrialInit {
 
 /** One evaluation in progress; T is the type of a declared space's configurations. */
 export class Trial<T = Readonly<Record<string, ParameterValue>>> {
+  /** From 0, in order of creation. */
   readonly number: number;
   /** Identifies this evaluation among the attempts at the trial. */
   readonly fence: number;
@@ -124,6 +126,16 @@ export class Trial<T = Readonly<Record<string, ParameterValue>>> {
   /**
    * Files progress at an integer `step` ≥ 0: a number, one per objective, or numbers by name; with `checkpoint`, what a
    * later attempt can start from. Returns true when the objective should save nothing more and call `prune()`.
+   *
+   * @example
+   * await study.optimize(async (trial) => {
+   *   let loss = trial.float("x", -5, 5) ** 2;
+   *   for (let epoch = 0; epoch < 5; epoch++) {
+   *     loss *= 0.9;
+   *     if (await trial.report(loss, epoch)) trial.prune();
+   *   }
+   *   return loss;
+   * }, { trials: 22 });
    */
   report(metrics: Metrics, step: number, checkpoint?: Checkpoint): Promise<boolean> {
     if (!Number.isSafeInteger(step) || step < 0) throw new ValueError(`report of trial ${this.number}: the step must be an integer ≥ 0, not ${step}; count epochs or batches.`);

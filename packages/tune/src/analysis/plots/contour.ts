@@ -8,10 +8,13 @@ import { chosenPair, withScalarParameters } from "./scalar-parameters.ts";
 import { element, mark, number } from "./svg.ts";
 import { regionsAbove, smoothSurface } from "./surface.ts";
 
+/** Size, axes, objective and scale of the figure. */
 export interface ContourPlotOptions extends Size {
   /** The parameter on each axis; default the two most important. */
   readonly x?: string;
+  /** As `x`. */
   readonly y?: string;
+  /** Index; default 0. */
   readonly objective?: number;
   /** Contours of the logarithm of the objective; default false. */
   readonly log?: boolean;
@@ -20,7 +23,12 @@ export interface ContourPlotOptions extends Size {
 const BANDS = 12;
 const NODES = { columns: 73, rows: 55 };
 
-/** Contours over two parameters as an SVG file: dark is best, dots are trials. */
+/**
+ * Contours over two parameters as an SVG file: dark is best, dots are trials.
+ *
+ * @example
+ * plotContour(results).startsWith("<?xml"); // true
+ */
 export function plotContour(study: StudyResults, options: ContourPlotOptions = {}): string {
   const results = withScalarParameters(study);
   const { objective = 0, log = false, x: _, y: __, ...size } = options;

@@ -7,13 +7,20 @@ import { category } from "./colours.ts";
 import { linearScale, numericScale } from "./scale.ts";
 import { polyline } from "./svg.ts";
 
+/** Size, objective and scale of the figure. */
 export interface EdfPlotOptions extends Size {
+  /** Index; default 0. */
   readonly objective?: number;
   /** Logarithmic values; default false. */
   readonly log?: boolean;
 }
 
-/** Share of trials with at most each value, one curve per study, as an SVG file. */
+/**
+ * Share of trials with at most each value, one curve per study, as an SVG file.
+ *
+ * @example
+ * plotEdf([results]).startsWith("<?xml"); // true
+ */
 export function plotEdf(studies: readonly StudyResults[], { objective = 0, log = false, ...size }: EdfPlotOptions = {}): string {
   const first = studies[0];
   if (first === undefined) throw new ValueError("plotEdf: no studies given; pass at least one.");

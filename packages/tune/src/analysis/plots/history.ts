@@ -6,6 +6,7 @@ import { category, FADED } from "./colours.ts";
 import { linearScale, numericScale, shortNumber } from "./scale.ts";
 import { mark, polyline } from "./svg.ts";
 
+/** Size, objective and scale of the figure. */
 export interface HistoryPlotOptions extends Size {
   /** Index; default 0. */
   readonly objective?: number;
@@ -13,7 +14,12 @@ export interface HistoryPlotOptions extends Size {
   readonly log?: boolean;
 }
 
-/** Value over trial number as an SVG file; infeasible trials are hollow. */
+/**
+ * Value over trial number as an SVG file; infeasible trials are hollow.
+ *
+ * @example
+ * plotHistory(results).startsWith("<?xml"); // true
+ */
 export function plotHistory(results: StudyResults, { objective = 0, log = false, ...size }: HistoryPlotOptions = {}): string {
   const name = objectiveName(results, objective);
   const rows = historyTable(results, objective).filter((row) => Number.isFinite(row.value) && (!log || row.value > 0));

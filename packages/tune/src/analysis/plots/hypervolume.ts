@@ -7,12 +7,18 @@ import { category } from "./colours.ts";
 import { linearScale } from "./scale.ts";
 import { polyline } from "./svg.ts";
 
+/** Size and reference point of the figure. */
 export interface HypervolumePlotOptions extends Size {
   /** In the objectives' own units, beaten by every trial worth counting; default the worst value seen of each, and a tenth of its range beyond. */
   readonly reference?: readonly number[];
 }
 
-/** Hypervolume over trial number as an SVG file. */
+/**
+ * Hypervolume over trial number as an SVG file.
+ *
+ * @example
+ * plotHypervolume(front).startsWith("<?xml"); // true
+ */
 export function plotHypervolume(results: StudyResults, { reference, ...size }: HypervolumePlotOptions = {}): string {
   const rows = completed(results);
   const volumes = hypervolumeHistory(results, reference ?? worst(results));

@@ -22,7 +22,12 @@ function bars(results: StudyResults, options: ImportanceOptions): Bar[] {
   ];
 }
 
-/** What matters, as an SVG file. */
+/**
+ * What matters, as an SVG file.
+ *
+ * @example
+ * plotImportance(results).startsWith("<?xml"); // true
+ */
 export function plotImportance(results: StudyResults, options: ImportanceOptions & Size = {}): string {
   const shares = bars(results, options).reverse(); // the first axis place is at the bottom
   return chart(

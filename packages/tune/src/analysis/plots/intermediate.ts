@@ -7,6 +7,7 @@ import { STATE_COLOURS } from "./colours.ts";
 import { linearScale, numericScale } from "./scale.ts";
 import { element, escapeXml, mark, polyline } from "./svg.ts";
 
+/** Size, metric and scale of the figure. */
 export interface IntermediatePlotOptions extends Size {
   /** Name of the reported metric; default the first objective's. */
   readonly metric?: string;

@@ -7,15 +7,22 @@ import { numericScale, parameterScale, shortNumber, type Scale } from "./scale.t
 import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, element, escapeXml, label, line, polyline } from "./svg.ts";
 
+/** Size, axes and scale of the figure. */
 export interface ParallelCoordinatesOptions extends Size {
   /** In this order; default all. */
   readonly parameters?: readonly string[];
+  /** Index; default 0. */
   readonly objective?: number;
   /** Logarithmic objective; default false. */
   readonly log?: boolean;
 }
 
-/** Parallel coordinates as an SVG file; a trial without a parameter has a gap there. */
+/**
+ * Parallel coordinates as an SVG file; a trial without a parameter has a gap there.
+ *
+ * @example
+ * plotParallelCoordinates(results).startsWith("<?xml"); // true
+ */
 export function plotParallelCoordinates(study: StudyResults, options: ParallelCoordinatesOptions = {}): string {
   const results = withScalarParameters(study);
   const { parameters, objective = 0, log = false, height = 460 } = options;

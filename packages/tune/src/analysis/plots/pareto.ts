@@ -7,6 +7,7 @@ import { category, FADED } from "./colours.ts";
 import { numericScale, shortNumber } from "./scale.ts";
 import { mark, polyline } from "./svg.ts";
 
+/** Size, objectives and scales of the figure. */
 export interface ParetoPlotOptions extends Size {
   /** Indices of the objectives on the axes; default [0, 1]. */
   readonly objectives?: readonly [number, number];
@@ -14,7 +15,12 @@ export interface ParetoPlotOptions extends Size {
   readonly log?: readonly [boolean, boolean];
 }
 
-/** The feasible front, dominated and infeasible trials, as an SVG file. */
+/**
+ * The feasible front, dominated and infeasible trials, as an SVG file.
+ *
+ * @example
+ * plotPareto(front).startsWith("<?xml"); // true
+ */
 export function plotPareto(results: StudyResults, { objectives: [a, b] = [0, 1], log = [false, false], ...size }: ParetoPlotOptions = {}): string {
   if (results.directions.length < 2) throw new ValueError(`Study "${results.name}" has one objective; plotHistory shows it.`);
   const [nameA, nameB] = [objectiveName(results, a), objectiveName(results, b)];

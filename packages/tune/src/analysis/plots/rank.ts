@@ -6,15 +6,22 @@ import { linearScale, parameterScale, shortNumber } from "./scale.ts";
 import { chosenPair, withScalarParameters } from "./scalar-parameters.ts";
 import { mark } from "./svg.ts";
 
+/** Size, axes and objective of the figure. */
 export interface RankPlotOptions extends Size {
   /** The parameter on each axis; default the two most important. */
   readonly x?: string;
+  /** As `x`. */
   readonly y?: string;
   /** Index; default 0. */
   readonly objective?: number;
 }
 
-/** Completed trials over two parameters as an SVG file, dark for the best; equal values share their mean rank. */
+/**
+ * Completed trials over two parameters as an SVG file, dark for the best; equal values share their mean rank.
+ *
+ * @example
+ * plotRank(results).startsWith("<?xml"); // true
+ */
 export function plotRank(study: StudyResults, options: RankPlotOptions = {}): string {
   const results = withScalarParameters(study);
   const { objective = 0, x: _, y: __, ...size } = options;

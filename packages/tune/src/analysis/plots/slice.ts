@@ -6,9 +6,11 @@ import { linearScale, numericScale, parameterScale, shortNumber } from "./scale.
 import { chosenParameters, withScalarParameters } from "./scalar-parameters.ts";
 import { document, mark } from "./svg.ts";
 
+/** Panels and scale of the figure. */
 export interface SlicePlotOptions {
   /** Default all. */
   readonly parameters?: readonly string[];
+  /** Index; default 0. */
   readonly objective?: number;
   /** Logarithmic values; default false. */
   readonly log?: boolean;
@@ -17,7 +19,12 @@ export interface SlicePlotOptions {
 const PANEL = { width: 240, height: 210 };
 const COLUMNS = 3;
 
-/** Objective against each parameter as an SVG file. */
+/**
+ * Objective against each parameter as an SVG file.
+ *
+ * @example
+ * plotSlice(results).startsWith("<?xml"); // true
+ */
 export function plotSlice(study: StudyResults, { parameters, objective = 0, log = false }: SlicePlotOptions = {}): string {
   const results = withScalarParameters(study);
   const name = objectiveName(results, objective);

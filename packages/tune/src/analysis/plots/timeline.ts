@@ -6,6 +6,7 @@ import { STATE_COLOURS } from "./colours.ts";
 import { linearScale, shortNumber } from "./scale.ts";
 import { element, escapeXml } from "./svg.ts";
 
+/** Size of the figure and its last moment. */
 export interface TimelinePlotOptions extends Size {
   /** Milliseconds since 1970 until which unfinished trials are drawn; default the latest time in the study. */
   readonly now?: number;
@@ -13,7 +14,12 @@ export interface TimelinePlotOptions extends Size {
 
 const UNITS: readonly (readonly [string, number])[] = [["days", 86_400_000], ["hours", 3_600_000], ["minutes", 60_000], ["seconds", 1000], ["milliseconds", 1]];
 
-/** One bar per trial from start to finish as an SVG file. */
+/**
+ * One bar per trial from start to finish as an SVG file.
+ *
+ * @example
+ * plotTimeline(results).startsWith("<?xml"); // true
+ */
 export function plotTimeline(results: StudyResults, { now, ...size }: TimelinePlotOptions = {}): string {
   const trials = results.trials.filter((trial) => trial.started !== null);
   const start = trials.reduce((least, trial) => Math.min(least, trial.started!), Number.POSITIVE_INFINITY);

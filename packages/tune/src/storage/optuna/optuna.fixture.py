@@ -57,7 +57,9 @@ def facts(study):
         "attributes": study.user_attrs,
         "trials": [{
             "number": t.number, "state": t.state.name, "params": t.params, "values": t.values, "reports": t.intermediate_values,
-            "attributes": t.user_attrs, "constraints": t.constraints, "fixed": t.system_attrs.get("fixed_params"),
+            # The list for optuna-dashboard repeats the constraints that have names.
+            "attributes": t.user_attrs,
+            "constraints": {name: c for name, c in t.constraints.items() if not name.isdigit()}, "fixed": t.system_attrs.get("fixed_params"),
             "started": milliseconds(t.datetime_start), "finished": milliseconds(t.datetime_complete),
             "distributions": {name: json.loads(optuna.distributions.distribution_to_json(d)) for name, d in t.distributions.items()},
         } for t in study.trials],

@@ -109,7 +109,7 @@ test("a study of ours has the rows Optuna expects", async () => {
   expect(rows("SELECT number, state, datetime_start, datetime_complete FROM trials")).toEqual([[0, "COMPLETE", "2026-01-02 03:04:05.006000", "2026-01-02 03:04:05.006000"]]);
   expect(rows("SELECT objective, value, value_type FROM trial_values ORDER BY objective")).toEqual([[0, null, "INF_POS"], [1, -2, "FINITE"]]);
   expect(rows("SELECT step, intermediate_value, intermediate_value_type FROM trial_intermediate_values")).toEqual([[0, null, "NAN"]]);
-  expect(rows("SELECT \"key\", value_json FROM trial_system_attributes WHERE \"key\" IN ('fixed_params', 'constraints:memory') ORDER BY 1")).toEqual([["constraints:memory", "-1"], ["fixed_params", '{"x":0.5}']]);
+  expect(rows("SELECT \"key\", value_json FROM trial_system_attributes WHERE \"key\" IN ('fixed_params', 'constraints:memory', 'constraints') ORDER BY 1")).toEqual([["constraints", "[-1]"], ["constraints:memory", "-1"], ["fixed_params", '{"x":0.5}']]);
   expect(rows("SELECT \"key\", value_json FROM study_system_attributes WHERE \"key\" LIKE 'dashboard:%:note_str%'")).toEqual([["dashboard:1:note_str:0", '"seen"']]);
   const parameters = rows("SELECT param_name, distribution_json FROM trial_params ORDER BY param_name") as [string, string][];
   expect(parameters.map(([name, json]) => [name, JSON.parse(json)])).toEqual([

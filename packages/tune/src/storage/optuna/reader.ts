@@ -180,7 +180,10 @@ function readReports(trial: number, rows: readonly IntermediateRow[], attributes
 }
 
 function readSystem(trial: number, attributes: ReadonlyMap<string, Json>, { state, emit }: ReaderContext): void {
+  const named = [...attributes.keys()].some((key) => key.startsWith("constraints:"));
   for (const [key, value] of attributes) {
+    // The list repeats those with names.
+    if (key === "constraints" && named) continue;
     if (key.startsWith("constraints:") || key === "constraints") {
       const list = key === "constraints" ? (Array.isArray(value) ? value.map((x: Json, i) => [String(i), x] as const) : []) : [[key.slice("constraints:".length), value] as const];
       for (const [name, x] of list) if (typeof x === "number" && state.constraint(trial, name) !== x) emit({ type: "constraint", trial, name, value: x });

@@ -62,7 +62,12 @@ export function statementsFor(event: StudyEvent, context: WriterContext): Statem
         ...(event.checkpoint === undefined ? [] : [system(event.trial, "nabla:checkpoint", event.checkpoint)]),
       ];
     }
-    case "constraint": return [system(event.trial, `constraints:${event.name}`, event.value)];
+    // By name for Optuna 5, and as a list for what reads the key of Optuna 4, such as optuna-dashboard; Optuna 5 then sees
+    // each twice, which changes nothing about what is feasible.
+    case "constraint": return [
+      system(event.trial, `constraints:${event.name}`, event.value),
+      system(event.trial, "constraints", Object.values(context.state.trial(event.trial).constraints)),
+    ];
     case "attribute": return [event.trial === null ? studyAttribute(event.scope, study, event.key, event.value) : trialAttribute(event.scope, of(event.trial), event.key, event.value)];
     case "note": return noteRows(event, study);
     case "finish": return [
