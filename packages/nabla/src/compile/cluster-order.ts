@@ -104,6 +104,13 @@ export class Joining {
     return !this.#reach(stack, cluster, level) && (raised === level || this.#canRaise(cluster, raised));
   }
 
+  /** As {@link mayJoin}, but nothing that runs after the cluster may be delayed. */
+  mayJoinAtOnce(cluster: Cluster): boolean {
+    const { level, after } = this.#placeOf(cluster);
+    const delays = [...this.#before].some((other) => other !== cluster && this.#placeOf(other).level >= level);
+    return (after.size === 0 || !delays) && this.mayJoin(cluster);
+  }
+
   /** Whether one of `stack` must run after `cluster`. True also where the search takes too long. */
   #reach(stack: Cluster[], cluster: Cluster, level: number): boolean {
     const seen = new Set(stack);

@@ -160,9 +160,34 @@ describe("long reductions", () => {
   test("are cut in two and give the same sum", () => {
     const a = x(100_003);
     const program = check({ inputs: [a], outputs: [ops.sum(a, [0]), ops.max(a, [0])] });
-    expect(program.kernels.length).toBeGreaterThan(4);
+    // The parts and the whole; both reductions share each pass.
+    expect(program.kernels.length).toBeGreaterThan(2);
     const b = x(300, 200);
     check({ inputs: [b], outputs: [ops.sum(ops.mul(b, b), [0, 1])] });
+  });
+});
+
+describe("several reductions of one pass", () => {
+  const kinds = ({ kernels }: Program): string[] => kernels.map((kernel) => `${kernel.kind}${kernel.kind === "reduce" ? kernel.accumulators.length : ""}`);
+
+  test("over the same axes of the same data share a kernel, with what follows them", () => {
+    const [a, b] = [x(6, 5), x(6, 5)];
+    const sums = [ops.exp(ops.sum(a, [0])), ops.sum(ops.mul(a, b), [0]), ops.max(a, [0])];
+    expect(kinds(check({ inputs: [a, b], outputs: sums }))).toEqual(["reduce3"]);
+  });
+
+  test("over other axes, of other data, or one after the other do not", () => {
+    const [a, b] = [x(6, 5), x(6, 5)];
+    expect(kinds(check({ inputs: [a], outputs: [ops.sum(a, [0]), ops.sum(a, [1])] }))).toEqual(["reduce1", "reduce1"]);
+    expect(kinds(check({ inputs: [a, b], outputs: [ops.sum(a, [0]), ops.sum(b, [0])] }))).toEqual(["reduce1", "reduce1"]);
+    const top = ops.max(a, [1]);
+    const shifted = ops.sub(a, ops.broadcast(ops.reshape(top, [6, 1]), [6, 5]));
+    expect(kinds(check({ inputs: [a], outputs: [top, ops.sum(ops.exp(shifted), [1])] }))).toEqual(["reduce1", "reduce1"]);
+  });
+
+  test("a reduction stays apart from a kernel that overwrites what it reads elsewhere", () => {
+    const state = x(4, 4);
+    check({ inputs: [state], outputs: [ops.add(state, ops.broadcast(ops.reshape(ops.sum(state, [0]), [1, 4]), [4, 4])), ops.max(state, [0])], donate: [0] });
   });
 });
 

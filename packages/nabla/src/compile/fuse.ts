@@ -1,6 +1,8 @@
 // Fusion: stored values that one kernel can produce together become one cluster.
 // Elementwise values join the product or reduction they read (its epilogue), or the elementwise kernel whose data they share.
 import type { GraphNode } from "../ops/graph.ts";
+import { reducedAxes } from "../ops/kind.ts";
+import { byKind } from "../ops/registry.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { KERNEL_LIMIT } from "./body-size.ts";
 import { ClusterOrder } from "./cluster-order.ts";
@@ -32,7 +34,7 @@ export function fuse(roots: readonly GraphNode[], facts: RootFacts): Cluster[] {
   const members = new Members(facts);
   const clusters: Cluster[] = [];
   for (const joining of executionOrder(roots, facts)) {
-    const home = joining.some(hasOwnKernel) ? undefined : findHome(joining, order, members, facts);
+    const home = joining.some(hasOwnKernel) ? findSiblings(joining, order, members) : findHome(joining, order, members, facts);
     const cluster = home ?? { primary: joining[0]!, roots: [] };
     if (home === undefined) clusters.push(cluster);
     order.add(joining, cluster);
@@ -76,6 +78,14 @@ function findHome(joining: readonly GraphNode[], order: ClusterOrder, members: M
   return producing.find(isHome) ?? members.sharing(root).find((cluster) => !producers.has(cluster) && isHome(cluster));
 }
 
+/** A kernel whose pass over the same data can compute one more reduction. */
+function findSiblings(joining: readonly GraphNode[], order: ClusterOrder, members: Members): Cluster | undefined {
+  const [root] = joining;
+  if (joining.length > 1 || !treatmentOf(root!).siblings) return undefined;
+  const ask = order.joining(joining);
+  return members.sharing(root!).find((cluster) => members.fit(joining, cluster) && ask.mayJoinAtOnce(cluster));
+}
+
 /** Whether `root` can be computed at each element of the cluster's kernel, as far as its coordinates go. */
 function fits(root: GraphNode, { primary }: Cluster, order: ClusterOrder, { expressions }: RootFacts): boolean {
   if (!treatmentOf(primary).joinable || identityMap(root.shape, primary.shape) === undefined) return false;
@@ -89,7 +99,12 @@ interface Contents {
   /** Its number, ascending. */
   readonly number: number;
   size: number;
+  /** How many roots have a kernel of their own. */
+  passes: number;
 }
+
+/** Reductions of one kernel: each has registers of its own. */
+const SIBLINGS_LIMIT = 4;
 
 /** Clusters of one domain that share data, tried for a root: a bound on compile time. */
 const SHARING_TRIED = 8;
@@ -97,7 +112,7 @@ const SHARING_TRIED = 8;
 class Members {
   readonly #facts: RootFacts;
   readonly #contents = new Map<Cluster, Contents>();
-  /** Elementwise clusters by what they read and the elements they run over. */
+  /** Elementwise clusters, and reductions, by what they read and the elements they run over. */
   readonly #readers = new Map<GraphNode, Map<string, Cluster[]>>();
 
   constructor(facts: RootFacts) {
@@ -108,16 +123,18 @@ class Members {
     const { expressions, overwrites } = this.#facts;
     let contents = this.#contents.get(cluster);
     if (contents === undefined) {
-      contents = { reads: new Map(), overwritten: new Set(), number: this.#contents.size, size: 0 };
+      contents = { reads: new Map(), overwritten: new Set(), number: this.#contents.size, size: 0, passes: 0 };
       this.#contents.set(cluster, contents);
     }
     for (const root of joining) {
       const { reads, size } = expressions.get(root)!;
       contents.size += size;
+      if (hasOwnKernel(root)) contents.passes++;
+      const runsOverAll = hasOwnKernel(root) === hasOwnKernel(cluster.primary);
       const leaf = overwrites.get(root);
       if (leaf !== undefined) contents.overwritten.add(leaf);
       for (const [node, here] of reads) {
-        if (!contents.reads.has(node) && !hasOwnKernel(cluster.primary)) this.#index(node, cluster);
+        if (runsOverAll && !contents.reads.has(node)) this.#index(node, cluster);
         contents.reads.set(node, (contents.reads.get(node) ?? true) && here);
       }
     }
@@ -137,34 +154,39 @@ class Members {
     const { expressions, overwrites } = this.#facts;
     const contents = this.#contents.get(cluster)!;
     const roots = new Set(cluster.roots);
-    let { size } = contents;
+    let { size, passes } = contents;
     for (const root of joining) {
+      if (hasOwnKernel(root)) passes++;
       const expression = expressions.get(root)!;
       size += expression.size;
       for (const [node, here] of expression.reads) if (!here && (roots.has(node) || contents.overwritten.has(node))) return false;
       const leaf = overwrites.get(root);
       if (leaf !== undefined && contents.reads.get(leaf) === false) return false;
     }
-    return size <= KERNEL_LIMIT;
+    return size <= KERNEL_LIMIT && passes <= SIBLINGS_LIMIT;
   }
 
-  /** Elementwise clusters over the elements of `root` that read what it reads, the latest first. */
+  /** Clusters over the elements of `root` that read what it reads, the latest first. */
   sharing(root: GraphNode): Cluster[] {
     const key = domainKey(root);
     // Scalars (hyper-parameters) are read by all sorts of kernels; sharing one is no reason to join, but for other scalars.
-    const scalar = sizeOf(root.shape) === 1;
+    // A reduction would not save enough with less than half of its data.
+    const least = hasOwnKernel(root) ? sizeOf(root.inputs[0]!.shape) / 2 : sizeOf(root.shape) === 1 ? 1 : 2;
     const found = new Set<Cluster>();
     for (const node of this.#facts.expressions.get(root)!.reads.keys()) {
-      if (sizeOf(node.shape) === 1 && !scalar) continue;
+      if (sizeOf(node.shape) < least) continue;
       for (const cluster of this.#readers.get(node)?.get(key)?.slice(-SHARING_TRIED) ?? []) found.add(cluster);
     }
     return [...found].sort((a, b) => this.#contents.get(b)!.number - this.#contents.get(a)!.number).slice(0, SHARING_TRIED);
   }
 }
 
-/** Text that the domains of two elementwise kernels share exactly when they run over the same elements. */
-function domainKey({ shape }: GraphNode): string {
-  return shape.filter((extent) => extent !== 1).join();
+/** Text that two elementwise values, or two reductions, share exactly when one kernel can run over the elements of both. */
+function domainKey(root: GraphNode): string {
+  const { kind, node } = byKind(root);
+  if (kind !== "reduction") return node.shape.filter((extent) => extent !== 1).join();
+  const [input] = node.inputs;
+  return `${input!.dtype} ${input!.shape.join()} over ${reducedAxes(node).join()}`;
 }
 
 /** The identity map of `node` over the cluster's coordinates; fusion made sure that it exists. */

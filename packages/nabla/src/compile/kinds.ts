@@ -8,22 +8,24 @@ interface Treatment {
   readonly ownKernel: boolean;
   /** Elementwise values may be computed by its kernel: after it (its epilogue), or beside it where it has no kernel of its own. */
   readonly joinable: boolean;
+  /** Several of one pass over the same data may share a kernel. */
+  readonly siblings: boolean;
   /** Of several kernels that an elementwise value could join, the lowest is best. */
   readonly preference: number;
 }
 
-const inPassing: Treatment = { ownKernel: false, joinable: true, preference: 2 };
+const inPassing: Treatment = { ownKernel: false, joinable: true, siblings: false, preference: 2 };
 
 const treatments: { readonly [K in Kind]: Treatment } = {
   leaf: inPassing,
   elementwise: inPassing,
   movement: inPassing,
   lookup: inPassing,
-  reduction: { ownKernel: true, joinable: true, preference: 1 },
-  contraction: { ownKernel: true, joinable: true, preference: 0 },
-  scatter: { ownKernel: true, joinable: false, preference: 2 },
-  loop: { ownKernel: true, joinable: false, preference: 2 },
-  assembly: { ownKernel: true, joinable: false, preference: 2 },
+  reduction: { ownKernel: true, joinable: true, siblings: true, preference: 1 },
+  contraction: { ownKernel: true, joinable: true, siblings: false, preference: 0 },
+  scatter: { ownKernel: true, joinable: false, siblings: false, preference: 2 },
+  loop: { ownKernel: true, joinable: false, siblings: false, preference: 2 },
+  assembly: { ownKernel: true, joinable: false, siblings: false, preference: 2 },
 };
 
 export function treatmentOf(node: GraphNode): Treatment {

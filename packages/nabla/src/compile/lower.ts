@@ -1,10 +1,10 @@
 // Clusters → kernels: every cluster becomes the kernel description the generators lower further.
 // Places in memory are asked for by node; `Buffers` knows them.
 import type { DType } from "../ops/dtype.ts";
-import type { Instruction, Kernel, MatrixOperand, ReduceOp, Store } from "../kernels/kernel.ts";
+import type { Instruction, Kernel, MatrixOperand, Store } from "../kernels/kernel.ts";
 import type { GraphNode } from "../ops/graph.ts";
-import type { NodeOfKind } from "../ops/kind.ts";
-import { byKind } from "../ops/registry.ts";
+import { type NodeOfKind, reducedAxes } from "../ops/kind.ts";
+import { byKind, kindOf } from "../ops/registry.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { BodyBuilder, type Leaf, type Place, registerType, type Resolve } from "./body.ts";
 import { type Cluster, clusterMap } from "./fuse.ts";
@@ -72,10 +72,11 @@ function placeOf(node: GraphNode, buffers: Buffers): Place {
 }
 
 /** Reads of stored values are loads, but for the cluster's own roots, which are in registers. */
-function resolver(cluster: Cluster, buffers: Buffers, domain: readonly number[], accumulator: GraphNode | undefined): Resolve {
+function resolver(cluster: Cluster, buffers: Buffers, domain: readonly number[], accumulators: readonly GraphNode[]): Resolve {
   const own = new Set(cluster.roots);
   return (node, map): Leaf => {
-    if (node === accumulator && isIdentity(map, node.shape, domain)) return { kind: "accumulator", index: 0 };
+    const index = accumulators.indexOf(node);
+    if (index >= 0 && isIdentity(map, node.shape, domain)) return { kind: "accumulator", index };
     // A reshape of one of them leads to it: its memory is not written yet, if it has any.
     if (own.has(canonical(node))) return undefined;
     const place = buffers.find(node);
@@ -83,11 +84,11 @@ function resolver(cluster: Cluster, buffers: Buffers, domain: readonly number[],
   };
 }
 
-/** Bodies and stores of the roots that are not the accumulator itself. */
-function epilogueOf(cluster: Cluster, domain: readonly number[], buffers: Buffers, accumulator: GraphNode | undefined): {
+/** Body and stores of the roots that have memory. */
+function epilogueOf(cluster: Cluster, domain: readonly number[], buffers: Buffers, accumulators: readonly GraphNode[]): {
   body: Instruction[]; stores: Store[];
 } {
-  const builder = new BodyBuilder(domain.length, resolver(cluster, buffers, domain, accumulator));
+  const builder = new BodyBuilder(domain.length, resolver(cluster, buffers, domain, accumulators));
   const stores: Store[] = [];
   for (const root of cluster.roots) {
     if (!buffers.written(root)) continue;
@@ -99,12 +100,12 @@ function epilogueOf(cluster: Cluster, domain: readonly number[], buffers: Buffer
 
 function lowerMap(cluster: Cluster, buffers: Buffers): Kernel {
   const domain = cluster.primary.shape;
-  return { kind: "map", domain, ...epilogueOf(cluster, domain, buffers, undefined) };
+  return { kind: "map", domain, ...epilogueOf(cluster, domain, buffers, []) };
 }
 
+/** All reductions of the cluster in one pass. */
 function lowerReduction(cluster: Cluster, node: NodeOfKind<"reduction">, buffers: Buffers): Kernel {
-  const op: ReduceOp = node.op;
-  const axes = node.op === "argmax" ? [node.params.axis] : node.params.axes;
+  const axes = reducedAxes(node);
   const input = node.inputs[0]!;
   const domain = node.shape;
   const reduced = axes.map((axis) => input.shape[axis]!);
@@ -114,12 +115,12 @@ function lowerReduction(cluster: Cluster, node: NodeOfKind<"reduction">, buffers
     const position = axes.indexOf(axis);
     return coordinate(position >= 0 ? domain.length + position : kept++, rank);
   });
-  const builder = new BodyBuilder(rank, resolver(cluster, buffers, [], undefined));
-  const value = builder.value(input, map);
-  const epilogue = epilogueOf(cluster, domain, buffers, node);
+  const builder = new BodyBuilder(rank, resolver(cluster, buffers, [], []));
+  const reductions = cluster.roots.filter((root) => kindOf(root) === "reduction") as NodeOfKind<"reduction">[];
+  const accumulators = reductions.map(({ op, inputs: [folded] }) => ({ op, type: registerType(folded!.dtype), value: builder.value(folded!, map) }));
+  const epilogue = epilogueOf(cluster, domain, buffers, reductions);
   return {
-    kind: "reduce", domain, reduced, body: builder.instructions,
-    accumulators: [{ op, type: registerType(op === "argmax" ? input.dtype : node.dtype), value }],
+    kind: "reduce", domain, reduced, body: builder.instructions, accumulators,
     epilogue: epilogue.body, stores: epilogue.stores,
   };
 }
@@ -134,7 +135,7 @@ function lowerProduct(cluster: Cluster, node: NodeOfKind<"contraction">, buffers
     const rank = batch.length + 2;
     const map: IndexMap = input.shape.map((_, axis) =>
       coordinate(axis < batch.length ? axis : transposed ? batch.length + (rank - 1 - axis) : axis, rank));
-    const builder = new BodyBuilder(rank, resolver(cluster, buffers, [], undefined));
+    const builder = new BodyBuilder(rank, resolver(cluster, buffers, [], []));
     builder.value(input, map);
     return { body: builder.instructions };
   };
@@ -142,7 +143,7 @@ function lowerProduct(cluster: Cluster, node: NodeOfKind<"contraction">, buffers
   const plain = cluster.roots.length === 1;
   const kept = plain || buffers.written(node);
   const { buffer, offset } = kept ? placeOf(node, buffers) : buffers.scratch(node);
-  const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, node.shape, buffers, node);
+  const { body, stores } = plain ? { body: [], stores: [] } : epilogueOf(cluster, node.shape, buffers, [node]);
   return {
     kind: "gemm", type: node.dtype === "float64" ? "float64" : "float32", batch, m, n, k,
     a: operand(a, transposeA), b: operand(b, transposeB),

@@ -5,7 +5,7 @@ import { byKind, ruleOf } from "../ops/registry.ts";
 import { sizeOf } from "../ops/shape.ts";
 import { cutExpressions } from "./body-size.ts";
 import { isAffineReshape, isMovement, type MovementNode } from "./index-map.ts";
-import { hasOwnKernel } from "./kinds.ts";
+import { hasOwnKernel, treatmentOf } from "./kinds.ts";
 
 /** The stored nodes, and for each node the stored nodes whose kernels read it. */
 export interface Storing {
@@ -19,6 +19,8 @@ export interface Storing {
 const RECOMPUTE_LIMIT = 5;
 /** A value repeated along a broadcast is stored when it costs at least this … */
 const BROADCAST_COST = 8;
+/** … or this, where the kernel before it can store it in its epilogue … */
+const BROADCAST_EPILOGUE_COST = 3;
 /** … and is repeated at least this often. */
 const BROADCAST_REPEAT = 4;
 
@@ -32,7 +34,7 @@ export function canonical(node: GraphNode): GraphNode {
 /** Decides what is stored. `order` is topological, `leaves` are bound at run time, `outputs` must be stored. */
 export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>, outputs: readonly GraphNode[]): Storing {
   const cuts = cutExpressions(order, leaves, new Set(outputs));
-  const cost = inlineCosts(order, leaves, cuts);
+  const { cost, repeated } = inlineCosts(order, leaves, cuts);
   const stored = new Set<GraphNode>([...outputs, ...cuts]);
   const users = new Map<GraphNode, Set<GraphNode>>(order.map((node) => [node, new Set()]));
   const force = (node: GraphNode): void => {
@@ -56,7 +58,7 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
         if (!isAffineReshape(input.shape, node.shape)) force(input);
         return;
       case "broadcast":
-        if (cost.get(input)! >= BROADCAST_COST && sizeOf(node.shape) >= BROADCAST_REPEAT * sizeOf(input.shape)) forceView(input);
+        if (repeated.has(node)) forceView(input);
         return;
       case "transpose":
       case "slice":
@@ -97,18 +99,36 @@ export function chooseStored(order: readonly GraphNode[], leaves: ReadonlySet<Gr
   return { stored, users, cost };
 }
 
-function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>, cuts: ReadonlySet<GraphNode>): Map<GraphNode, number> {
+/** What an element costs where it is read, and the broadcasts whose input is stored. */
+function inlineCosts(order: readonly GraphNode[], leaves: ReadonlySet<GraphNode>, cuts: ReadonlySet<GraphNode>): {
+  readonly cost: Map<GraphNode, number>; readonly repeated: Set<GraphNode>;
+} {
   const cost = new Map<GraphNode, number>();
+  const repeated = new Set<GraphNode>();
+  /** Values that a kernel of their own size can compute after its own. */
+  const inEpilogue = new Set<GraphNode>();
   for (const node of order) {
     if (leaves.has(node) || cuts.has(node) || hasOwnKernel(node)) {
       cost.set(node, 1);
-    } else {
-      let total = ruleOf(node).cost;
-      for (const input of dependencies(node)) total += cost.get(input)!;
-      cost.set(node, total);
+      if (!leaves.has(node) && treatmentOf(node).joinable) inEpilogue.add(node);
+      continue;
     }
+    const inputs = dependencies(node);
+    const size = sizeOf(node.shape);
+    if (node.op === "broadcast" && size >= BROADCAST_REPEAT * sizeOf(inputs[0]!.shape)
+      && cost.get(inputs[0]!)! >= (inEpilogue.has(inputs[0]!) ? BROADCAST_EPILOGUE_COST : BROADCAST_COST)) {
+      repeated.add(node);
+      cost.set(node, 1);
+      continue;
+    }
+    let total = ruleOf(node).cost;
+    for (const input of inputs) {
+      total += cost.get(input)!;
+      if (inEpilogue.has(input) && sizeOf(input.shape) === size) inEpilogue.add(node);
+    }
+    cost.set(node, total);
   }
-  return cost;
+  return { cost, repeated };
 }
 
 function worthStoring(node: GraphNode, readers: ReadonlySet<GraphNode>, cost: number): boolean {

@@ -24,6 +24,8 @@ interface Plan {
   readonly stores: readonly Store[];
   readonly reductions: readonly (Reduction & { readonly value: number; readonly position: number; readonly result: ReduceKernel["accumulators"][number] })[];
   readonly lanes: number;
+  /** Whether V8 fuses all pairs of vectors or none, see {@link fusesEvenly}. Where accumulators share values it fuses one accumulator only. */
+  readonly even: boolean;
 }
 
 function planReduction(kernel: ReduceKernel, target: Target): Plan {
@@ -51,6 +53,7 @@ function planReduction(kernel: ReduceKernel, target: Target): Plan {
       return { op: result.op, kind: kind === "mask" ? "i32" : kind, value: result.value, position: body.length - 1, result };
     }),
     lanes: lanesOf([...body, ...kernel.epilogue], kernel.stores, target.lanes),
+    even: kernel.accumulators.length === 1 && fusesEvenly(body),
   };
 }
 
@@ -233,9 +236,9 @@ class RowReduction extends ReductionGenerator {
    * Not where something is left over, which is taken by the first accumulator or by one of its own: see {@link fusesEvenly}.
    */
   private get throughMemory(): boolean {
-    const { lanes, reduced, body } = this.plan;
+    const { lanes, reduced, even } = this.plan;
     const inner = reduced.at(-1)!;
-    return lanes > 1 && this.copies >= 2 && inner >= 4 * lanes * this.copies && inner % (lanes * this.copies) === 0 && fusesEvenly(body);
+    return lanes > 1 && this.copies >= 2 && inner >= 4 * lanes * this.copies && inner % (lanes * this.copies) === 0 && even;
   }
 
   protected range(start: Expr, end: Expr): void {
@@ -334,7 +337,7 @@ class ColumnReduction extends ReductionGenerator {
       depths: keptDepths,
       vectorAxis: inner,
       lanes,
-      apart: !fusesEvenly([...plan.body, ...plan.epilogue]),
+      apart: !plan.even || !fusesEvenly([...plan.body, ...plan.epilogue]),
       accumulator: (index, copy) => this.results[index]![copy]!,
     });
   }

@@ -32,5 +32,10 @@ export type KindOf<P extends OpName> = { [K in Kind]: P extends OpsOfKind[K] ? K
 
 export type NodeOfKind<K extends Kind> = Extract<AnyNode, { readonly op: OpsOfKind[K] }>;
 
+/** The axes that a reduction folds. */
+export function reducedAxes(node: NodeOfKind<"reduction">): readonly number[] {
+  return node.op === "argmax" ? [node.params.axis] : node.params.axes;
+}
+
 /** A node beside its kind, which discriminates it. */
 export type KindedNode = { readonly [K in Kind]: { readonly kind: K; readonly node: NodeOfKind<K> } }[Kind];
