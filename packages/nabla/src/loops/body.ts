@@ -3,6 +3,7 @@
 import type { Access, Instruction, RegisterType, Store } from "../kernels/kernel.ts";
 import { add, binary, cellBytes, constant, extract, type FunctionBuilder, i32, laneIndex, load, loadSplat, madd, mul, nmadd, select, shuffle, splat, unary } from "./build.ts";
 import type { Expr } from "./ir.ts";
+import { transpose } from "./lanes.ts";
 import { cellOf, type Computed, convert, emitComputed, kindOf, operandsOf } from "./scalar.ts";
 
 /** How the vector axis is stepped: `copies` vectors at once, or single elements held in lane 0. */
@@ -21,6 +22,8 @@ export interface BodyOptions {
   /** The axis that runs along lanes. */
   readonly vectorAxis: number;
   readonly lanes: number;
+  /** The axis that the vectors of a group step along, in place of the lanes' own: squares of it and the lanes are transposed where they are read. */
+  readonly tileAxis?: number;
   /** Whether neighbouring vectors are stored so that nothing they are made of is fused. */
   readonly apart?: boolean;
   /** Value of accumulator `index` for vector `copy` of the group. */
@@ -118,7 +121,7 @@ export class BodyEmitter {
   }
 
   private place(instruction: Instruction): void {
-    const { depths, vectorAxis } = this.options;
+    const { depths, vectorAxis, tileAxis } = this.options;
     const operands = operandsOf(instruction);
     let depth = Math.max(0, ...operands.map((index) => this.depthOf[index]!));
     let along = operands.some((index) => this.along[index]);
@@ -126,7 +129,7 @@ export class BodyEmitter {
     strides.forEach((stride, axis) => {
       if (stride === 0) return;
       depth = Math.max(depth, depths[axis]!);
-      along ||= axis === vectorAxis;
+      along ||= axis === vectorAxis || axis === tileAxis;
     });
     if (instruction.op === "accumulator") {
       depth = Math.max(0, ...depths);
@@ -180,7 +183,7 @@ export class BodyEmitter {
     this.options.body.forEach((instruction, index) => {
       if (this.depthOf[index] !== depth || this.contracted.has(index)) return;
       const copies = this.along[index] ? this.group.copies : 1;
-      const values = this.f.interleaved(copies, (copy) => this.emit(instruction, copy, this.along[index]!, depth));
+      const values = this.transposed(instruction, depth) ?? this.f.interleaved(copies, (copy) => this.emit(instruction, copy, this.along[index]!, depth));
       this.values[index] = this.along[index] ? values : [this.repeated(values[0]!, instruction.op)];
       if (!this.along[index]) this.findRows(index);
     });
@@ -227,10 +230,31 @@ export class BodyEmitter {
     return this.f.let("madd", op === "add" ? madd(a, b, c) : nmadd(a, b, c));
   }
 
-  /** Elements from the coordinate to the first of vector `copy`. */
-  private advance(copy: number): number {
+  /** Elements from the coordinate to the first of vector `copy`, for what walks by `strides`. */
+  private advance(strides: readonly number[], copy: number): number {
     const { first = 0, single } = this.group;
-    return (first + copy) * (single ? 1 : this.options.lanes);
+    const { lanes, tileAxis, vectorAxis } = this.options;
+    if (tileAxis !== undefined) return (first + copy) * strides[tileAxis]!;
+    return (first + copy) * (single ? 1 : lanes) * (strides[vectorAxis] ?? 0);
+  }
+
+  /** The vectors of a square that lies in memory the other way round; undefined where a load is not of one. */
+  private transposed(instruction: Instruction, depth: number): Expr[] | undefined {
+    const { lanes, tileAxis, vectorAxis } = this.options;
+    if (instruction.op !== "load" || tileAxis === undefined || this.group.single || this.group.copies !== lanes) return undefined;
+    const { access, type } = instruction;
+    if (access.strides[tileAxis] !== 1 || Math.abs(access.strides[vectorAxis]!) <= 1) return undefined;
+    const { f } = this;
+    const cell = cellOf[access.dtype];
+    const { address, offset, laneBytes } = this.addressOf(access, depth);
+    const first = offset + this.advance(access.strides, 0) * cellBytes[cell];
+    const rows = Array.from({ length: lanes }, (_, lane) => f.let("row", load(cell, address, first + lane * laneBytes, lanes)));
+    return transpose(f, rows).map((value) => this.register(value, type));
+  }
+
+  private register(value: Expr, type: RegisterType): Expr {
+    const { f } = this;
+    return type === "bool" ? f.let("mask", convert(value, "mask")) : f.let("value", convert(value, kindOf[type]));
   }
 
   private addressOf(access: Access, depth: number): { readonly address: Expr; readonly offset: number; readonly laneBytes: number } {
@@ -245,21 +269,21 @@ export class BodyEmitter {
     const { lanes } = this.options;
     const cell = cellOf[access.dtype];
     const { address, offset, laneBytes } = this.addressOf(access, depth);
-    const first = offset + this.advance(copy) * (depth >= this.vectorDepth ? laneBytes : 0);
+    const first = offset + (depth >= this.vectorDepth ? this.advance(access.strides, copy) * cellBytes[cell] : 0);
     const rows = this.rowOffsets(access, copy);
     const rowsVary = access.indirect !== undefined && this.along[access.indirect.row]!;
     const at = (lane: number): Expr => (rows === undefined ? address : add(address, rowsVary ? extract(rows, lane) : rows));
     let value: Expr;
     if (!along && lanes > 1 && cell !== "u8") value = splat(f.let("scalar", load(cell, at(0), first, 1)), lanes);
     else if (!along || this.group.single || lanes === 1) value = loadSplat(cell, at(0), first, lanes);
+    else if (laneBytes === 0 && !rowsVary) value = loadSplat(cell, at(0), first, lanes);
     else if (laneBytes === cellBytes[cell] && !rowsVary) value = load(cell, at(0), first, lanes);
     else if (laneBytes === -cellBytes[cell] && !rowsVary) {
       const backward = f.let("backward", load(cell, at(0), first + (lanes - 1) * laneBytes, lanes));
       value = shuffle(backward, backward, Array.from({ length: lanes }, (_, lane) => lanes - 1 - lane));
     }
     else value = this.gather(Array.from({ length: lanes }, (_, lane) => loadSplat(cell, at(lane), first + lane * laneBytes, lanes)));
-    const loaded = f.let("load", value);
-    return type === "bool" ? f.let("mask", convert(loaded, "mask")) : f.let("value", convert(loaded, kindOf[type]));
+    return this.register(f.let("load", value), type);
   }
 
   /** One vector of lanes that were each loaded into all lanes. */
@@ -307,10 +331,10 @@ export class BodyEmitter {
       scalar = add(scalar, mul(this.coordinates[axis]!, stride));
     });
     const stride = strides[vectorAxis] ?? 0;
-    if (stride === 0) return f.let("index", splat(scalar, lanes));
-    if (lanes === 1) return f.let("index", add(scalar, this.advance(copy) * stride));
+    const advance = this.advance(strides, copy);
+    if (stride === 0 || lanes === 1) return f.let("index", splat(add(scalar, advance), lanes));
     const base = f.let("first", add(splat(f.let("at", scalar), lanes), mul(laneIndex(lanes), stride)));
-    return f.let("index", add(base, this.advance(copy) * stride));
+    return f.let("index", add(base, advance));
   }
 
   /** Writes the stores of all copies. */
@@ -321,7 +345,7 @@ export class BodyEmitter {
     for (const { access, value } of stores) {
       const cell = cellOf[access.dtype];
       const { address, offset, laneBytes } = this.addressOf(access, depth);
-      const first = (copy: number): number => offset + this.advance(copy) * laneBytes;
+      const first = (copy: number): number => offset + this.advance(access.strides, copy) * cellBytes[cell];
       const values = Array.from({ length: this.group.copies }, (_, copy) => {
         const given = this.value(value, copy);
         return given.kind === "mask" ? unary("convert", given, "i32") : given;

@@ -184,12 +184,15 @@ function checkAddress(name: string, address: Expr): void {
 /** Contiguous lanes from `address` + `offset` bytes. */
 export function load(cell: Cell, address: Expr, offset = 0, lanes = 1): Expr {
   checkAddress("load", address);
+  // Offsets in instructions are not negative.
+  if (offset < 0) return load(cell, add(address, offset), 0, lanes);
   return { op: "load", kind: cellKind[cell], lanes, cell, address, offset };
 }
 
 /** One cell in every lane. */
 export function loadSplat(cell: Cell, address: Expr, offset: number, lanes: number): Expr {
   checkAddress("loadSplat", address);
+  if (offset < 0) return loadSplat(cell, add(address, offset), 0, lanes);
   return { op: "loadSplat", kind: cellKind[cell], lanes, cell, address, offset };
 }
 

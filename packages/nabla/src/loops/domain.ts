@@ -1,5 +1,7 @@
 // Simplifies an index domain: drops axes of size 1, orders them for the stores, and merges neighbours every access walks as one.
 // Also cuts a domain into units of work: the same pieces whatever the number of threads.
+import { divideBy, type FunctionBuilder, remainderBy } from "./build.ts";
+import type { Expr } from "./ir.ts";
 import type { Access, Instruction, Store } from "../kernels/kernel.ts";
 
 /** A simplified domain. New axis i stands for old axes that run as one; its strides are those of `axes[i]`. */
@@ -65,4 +67,16 @@ const largestUnit = 16384;
 /** Elements a unit should have, of `total`. */
 export function unitSize(total: number): number {
   return Math.max(smallestUnit, Math.min(largestUnit, Math.ceil(total / 16)));
+}
+
+/** Coordinates of row-major position `linear` in axes 0, 1, … of `extents`. */
+export function coordinatesOf(f: FunctionBuilder, linear: Expr, extents: readonly number[]): (readonly [number, Expr])[] {
+  const coordinates: [number, Expr][] = [];
+  let rest = linear;
+  for (let axis = extents.length - 1; axis >= 0; axis--) {
+    const extent = extents[axis]!;
+    coordinates.push([axis, f.let("coordinate", axis === 0 ? rest : remainderBy(rest, extent))]);
+    if (axis > 0) rest = f.let("rest", divideBy(rest, extent));
+  }
+  return coordinates;
 }

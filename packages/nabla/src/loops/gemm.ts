@@ -4,7 +4,8 @@ import { FunctionBuilder, add, binary, cellBytes, divideBy, get, i32, load, mul,
 import type { Expr, IrFunction, LoweredKernel, Target } from "./ir.ts";
 import type { Access, GemmKernel } from "../kernels/kernel.ts";
 import { type LayoutA, type LayoutB, type Precision, copyTile, dotKernel, microKernel } from "./microkernel.ts";
-import { bodyCost, coordinatesOf, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
+import { coordinatesOf } from "./domain.ts";
+import { bodyCost, epilogueEmitter, type EpilogueEmitter } from "./map.ts";
 import { OperandEmitter, plainMatrix, type Matrix, type PlainMatrix } from "./operand.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 import { packSlack, packStrips } from "./pack.ts";

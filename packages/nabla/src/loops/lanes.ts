@@ -39,3 +39,20 @@ export function rarely(f: FunctionBuilder, x: Expr, rare: Expr, usual: Expr, com
 
 /** `value` as another kind of floating number. */
 export const as = (value: Expr, kind: Kind): Expr => (value.kind === kind ? value : unary("convert", value, kind));
+
+/** The columns of a square block given by rows. */
+export function transpose(f: FunctionBuilder, rows: readonly Expr[]): Expr[] {
+  if (rows.length === 2) {
+    const [a, b] = rows as [Expr, Expr];
+    return [f.let("t0", shuffle(a, b, [0, 2])), f.let("t1", shuffle(a, b, [1, 3]))];
+  }
+  const [a, b, c, d] = rows as [Expr, Expr, Expr, Expr];
+  const low = [0, 4, 1, 5];
+  const high = [2, 6, 3, 7];
+  const ab = [f.let("ab0", shuffle(a, b, low)), f.let("ab1", shuffle(a, b, high))];
+  const cd = [f.let("cd0", shuffle(c, d, low)), f.let("cd1", shuffle(c, d, high))];
+  return [0, 1].flatMap((half) => [
+    f.let(`t${2 * half}`, shuffle(ab[half]!, cd[half]!, [0, 1, 4, 5])),
+    f.let(`t${2 * half + 1}`, shuffle(ab[half]!, cd[half]!, [2, 3, 6, 7])),
+  ]);
+}

@@ -72,6 +72,43 @@ describe("layouts", () => {
   });
 });
 
+describe("an operand across the rows", () => {
+  test.each([[4, 4], [37, 19], [16, 300], [70, 5], [3, 18], [130, 131]])("%d × %d", (rows, columns) => {
+    for (const dtype of ["float32", "float64", "int32", "uint8", "bool"] as const) {
+      const access = (buffer: number, strides: readonly number[]) => ({ ...at(buffer, strides), dtype });
+      const kernel: MapKernel = {
+        kind: "map", domain: [rows, columns],
+        body: [{ op: "load", type: dtype === "uint8" ? "int32" : dtype, access: { ...access(0, [1, rows]), offset: 3 } }],
+        stores: [{ access: access(1, [columns, 1]), value: 0 }],
+      };
+      checkKernel(kernel, [contents(dtype, rows * columns + 3), contents(dtype, rows * columns)]);
+    }
+  });
+
+  test("beside operands that lie otherwise, and positions, in a batch", () => {
+    const [batch, rows, columns] = [3, 21, 26] as const;
+    const body: Instruction[] = [
+      read(at(0, [rows * columns, 1, rows])),
+      read(at(1, [0, 1, 0])),
+      { op: "add", type: "float32", a: 0, b: 1 },
+      read({ ...at(2, [0, 0, -1]), offset: columns - 1 }),
+      { op: "mul", type: "float32", a: 2, b: 3 },
+      { op: "index", type: "int32", offset: 1, strides: [0, 2, 0] },
+      { op: "cast", type: "float32", a: 5 },
+      { op: "sub", type: "float32", a: 4, b: 6 },
+    ];
+    const stores = [{ access: at(3, [rows * columns, columns, 1]), value: 7 }, { access: at(4, [rows * columns, columns, 1]), value: 4 }];
+    const kernel: MapKernel = { kind: "map", domain: [batch, rows, columns], body, stores };
+    const size = batch * rows * columns;
+    checkKernel(kernel, [contents("float32", size), contents("float32", rows, 2), contents("float32", columns, 3), contents("float32", size), contents("float32", size)]);
+  });
+});
+
+test.each([1, 3, 4, 37, 300])("%d elements backwards", (size) => {
+  const kernel: MapKernel = { kind: "map", domain: [size], body: [{ op: "load", type: "float32", access: { ...at(0, [-1]), offset: size - 1 } }], stores: [{ access: at(1, [1]), value: 0 }] };
+  checkKernel(kernel, [contents("float32", size), contents("float32", size)]);
+});
+
 describe("rows by index", () => {
   test.each([[5, 37], [1, 3], [40, 1]])("%d rows of %d, clamped", (rows, width) => {
     const row: Instruction = read(at(1, [1, 0], "int32"));

@@ -2,10 +2,11 @@
 // The body is emitted by body.ts; the epilogues of products use the same loops on a rectangle of their tile.
 import { BodyEmitter, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, divideBy, type FunctionBuilder, FunctionBuilder as Builder, i32, load, loadSplat, mul, remainderBy, smaller } from "./build.ts";
-import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
+import { coordinatesOf, mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Expr, LoweredKernel, Target } from "./ir.ts";
 import type { Access, Instruction, MapKernel, Store } from "../kernels/kernel.ts";
 import { cellOf, costOf, lanesOf } from "./scalar.ts";
+import { transposedMap, transposedUnits } from "./transpose.ts";
 import { bytesPerElement } from "../ops/dtype.ts";
 import { sizeOf } from "../ops/shape.ts";
 
@@ -63,6 +64,12 @@ export function lowerMap(kernel: MapKernel, target: Target): LoweredKernel {
   const body = asMoves(remapBody(kernel.body, merged.axes));
   const stores = remapStores(kernel.stores, merged.axes);
   const { extents } = merged;
+  const transposed = transposedMap(extents, body, stores, unrolling(body) > 2, target);
+  if (transposed !== undefined) {
+    const { units, run } = transposedUnits(f, args, transposed);
+    f.if(binary("lt", start, end), () => run(start, end));
+    return { entry: f.finish(), units, cost: bodyCost(kernel.body, kernel.stores, total, transposed.lanes), setup: 0, scratchBytes: 0 };
+  }
   const rank = extents.length;
   const inner = extents[rank - 1]!;
   const middle = rank > 1 ? extents[rank - 2]! : 1;
@@ -133,18 +140,6 @@ function asMoves(body: readonly Instruction[]): readonly Instruction[] {
 /** The largest power of two up to 64 that divides `extent`: blocks are multiples of 64. */
 function divisor(extent: number): number {
   return Math.min(64, extent & -extent);
-}
-
-/** Coordinates of row-major position `linear` in axes 0, 1, … of `extents`. */
-export function coordinatesOf(f: FunctionBuilder, linear: Expr, extents: readonly number[]): (readonly [number, Expr])[] {
-  const coordinates: [number, Expr][] = [];
-  let rest = linear;
-  for (let axis = extents.length - 1; axis >= 0; axis--) {
-    const extent = extents[axis]!;
-    coordinates.push([axis, f.let("coordinate", axis === 0 ? rest : remainderBy(rest, extent))]);
-    if (axis > 0) rest = f.let("rest", divideBy(rest, extent));
-  }
-  return coordinates;
 }
 
 /** A rectangle of the last two axes of a domain batch ++ [m, n], and where the product lies in memory. */

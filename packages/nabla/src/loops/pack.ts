@@ -1,7 +1,8 @@
 // Packing: copies strips of a matrix into the order the micro-kernel reads, `padded` elements for each k, whatever its strides.
 // A strip has `width` lanes (rows of A, columns of B); lanes from width to padded become zeros.
-import { FunctionBuilder, add, binary, cellBytes, constant, get, load, mul, shuffle } from "./build.ts";
+import { FunctionBuilder, add, binary, cellBytes, constant, get, load, mul } from "./build.ts";
 import type { Expr, IrFunction, Local } from "./ir.ts";
+import { transpose } from "./lanes.ts";
 import { type Precision, shared } from "./microkernel.ts";
 
 /** Which of the strip's two directions is contiguous in memory: its lanes, k, or neither. */
@@ -129,23 +130,6 @@ function transposeStrip({ f, precision, width, padded, from, to, kc, laneStride 
       f.set(target, add(get(target), padded * bytes));
     });
   }
-}
-
-/** The columns of a square block given by rows. */
-function transpose(f: FunctionBuilder, rows: readonly Expr[]): Expr[] {
-  if (rows.length === 2) {
-    const [a, b] = rows as [Expr, Expr];
-    return [f.let("t0", shuffle(a, b, [0, 2])), f.let("t1", shuffle(a, b, [1, 3]))];
-  }
-  const [a, b, c, d] = rows as [Expr, Expr, Expr, Expr];
-  const low = [0, 4, 1, 5];
-  const high = [2, 6, 3, 7];
-  const ab = [f.let("ab0", shuffle(a, b, low)), f.let("ab1", shuffle(a, b, high))];
-  const cd = [f.let("cd0", shuffle(c, d, low)), f.let("cd1", shuffle(c, d, high))];
-  return [0, 1].flatMap((half) => [
-    f.let(`t${2 * half}`, shuffle(ab[half]!, cd[half]!, [0, 1, 4, 5])),
-    f.let(`t${2 * half + 1}`, shuffle(ab[half]!, cd[half]!, [2, 3, 6, 7])),
-  ]);
 }
 
 function gatherStrip({ f, precision: { cell }, width, padded, from, to, kc, laneStride, kStride }: Strips): void {

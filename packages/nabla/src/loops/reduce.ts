@@ -3,10 +3,10 @@
 import { accumulate, begin, joinAll, joinLanes, type Reduction, reset, type Running, type State, stateOf } from "./accumulate.ts";
 import { BodyEmitter, fusesEvenly, type Group, vectorLoop } from "./body.ts";
 import { add, binary, cellBytes, divideBy, FunctionBuilder, i32, load, mul, remainderBy, smaller } from "./build.ts";
-import { mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
+import { coordinatesOf, mergeAxes, remapBody, remapStores, storeOrder, stridesOf, unitSize } from "./domain.ts";
 import type { Cell, Expr, LoweredKernel, Target } from "./ir.ts";
 import type { Instruction, ReduceKernel, Store } from "../kernels/kernel.ts";
-import { bodyCost, coordinatesOf } from "./map.ts";
+import { bodyCost } from "./map.ts";
 import { convert, costOf, kindOf, lanesOf } from "./scalar.ts";
 import { rowMajorStrides, sizeOf } from "../ops/shape.ts";
 
