@@ -27,6 +27,17 @@ onEveryDevice("scalers", () => {
     expect(scaled.max(0).toArray()).toEqual([expect.closeTo(3, 9), expect.closeTo(3, 9), expect.closeTo(-1, 9)]);
   });
 
+  test("integers that float32 does not tell apart", () => {
+    const seconds = Int32Array.from({ length: 61 }, (_, i) => 1_764_000_000 + i);
+    const standard = standardScaler({ data: seconds, shape: [] });
+    const scaled = standard.forward(tensor(seconds));
+    expect(scaled.dtype).toBe("float32");
+    expect([scaled.mean().item(), scaled.std().item()]).toEqual([expect.closeTo(0, 5), expect.closeTo(1, 5)]);
+    expect([...standard.inverse(scaled).round().int().dataSync()]).toEqual([...seconds]);
+    const ranged = minMaxScaler({ data: seconds, shape: [] }).forward(tensor(seconds));
+    expect([ranged.min().item(), ranged.max().item()]).toEqual([0, 1]);
+  });
+
   test("inverse undoes", () => {
     for (const scaler of [standardScaler(column), minMaxScaler(column, { low: -1 })]) {
       const x = tensor(rows, { dtype: "float64" });

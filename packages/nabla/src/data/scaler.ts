@@ -48,7 +48,8 @@ export function minMaxScaler(column: Column, options: { readonly low?: number; r
 }
 
 function scaler({ data, shape }: Column, offset: Float64Array, scale: Float64Array): Scaler {
-  const dtype = dtypeOf(data) === "float64" ? "float64" : "float32";
+  // float32 does not hold every int32.
+  const dtype = ["float64", "int32"].includes(dtypeOf(data)) ? "float64" : "float32";
   return new Scaler(tensor(offset, { shape, dtype }), tensor(scale, { shape, dtype }));
 }
 

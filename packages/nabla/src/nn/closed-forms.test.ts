@@ -116,6 +116,16 @@ onEveryDevice("closed forms", () => {
     expect(gradient[2]![2]).toBe(0);
   });
 
+  test("binaryCrossEntropy with infinite logits is 0 where they are right, and infinite where not; its gradient is σ − y", () => {
+    const logits = tensor([Infinity, -Infinity, Infinity, -Infinity, Infinity, 0]);
+    const targets = tensor([1, 0, 0, 1, 0.5, 1]);
+    const each = [...logits.dataSync()].map((_, i) => nn.binaryCrossEntropy(logits.slice([i, i + 1]), targets.slice([i, i + 1])).item());
+    expect(each).toEqual([0, 0, Infinity, Infinity, Infinity, expect.closeTo(Math.LN2, 6)]);
+    expect(nn.binaryCrossEntropy(tensor([NaN]), tensor([0])).item()).toBeNaN();
+    const gradient = grad((z: Tensor) => nn.binaryCrossEntropy(z, targets).mul(6))(logits);
+    expect([...gradient.dataSync()]).toEqual([0, 0, 1, -1, 0.5, -0.5].map((value) => expect.closeTo(value, 6)));
+  });
+
   test("crossEntropy with a class masked by −∞ is finite, and so is its gradient", () => {
     const logits = tensor([[-Infinity, 1, 3], [2, -Infinity, 0]]);
     const right = Math.log1p(Math.exp(-2));

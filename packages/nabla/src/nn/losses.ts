@@ -30,11 +30,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
     );
   }
   const logProbabilities = logits.logSoftmax();
-  if (isFloating(labels.dtype)) {
-    // A class that is impossible and not the label (0·−∞) adds nothing.
-    const nothing = labels.equal(0).logicalAnd(logProbabilities.equal(-Infinity));
-    return nothing.logicalNot().where(logProbabilities, 0).mul(labels).sum(-1).mean().neg();
-  }
+  if (isFloating(labels.dtype)) return weighted(labels, logProbabilities.neg()).sum(-1).mean();
   const known = labels.greaterEqual(0).logicalAnd(labels.less(classes));
   const chosen = labels.oneHot(classes, "bool").where(logProbabilities, 0).sum(-1);
   return known.where(chosen, NaN).mean().neg();
@@ -75,7 +71,13 @@ export function meanSquaredError(outputs: Tensor, targets: Tensor): Tensor {
  */
 export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   requireFloatingPair("binaryCrossEntropy", logits, targets);
-  return targets.mul(logits.neg().softplus()).add(targets.neg().add(1).mul(logits.softplus())).mean();
+  return weighted(targets, logits.neg().softplus()).add(weighted(targets.neg().add(1), logits.softplus())).mean();
+}
+
+/** weight·cost, where 0·∞ is 0: an answer that was ruled out and is wrong costs nothing. */
+function weighted(weight: Tensor, cost: Tensor): Tensor {
+  const nothing = weight.equal(0).logicalAnd(cost.equal(Infinity));
+  return nothing.logicalNot().where(cost, 0).mul(weight);
 }
 
 /** Throws {@link ValueError} on what is missing in a batch. */

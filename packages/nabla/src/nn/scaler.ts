@@ -1,5 +1,6 @@
 // Scaler: an affine map of each feature, fixed before training. Data sets measure it: data/scaler.ts.
 // It is a layer, so that it is saved with the model and prediction scales as training did.
+import { isFloating } from "../ops/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Variable } from "../tensor/variable.ts";
 import { Module } from "./module.ts";
@@ -15,12 +16,13 @@ export class Scaler extends Module {
     this.scale = new Variable(scale, { name: "scale", trainable: false });
   }
 
-  /** (x − offset) / scale. */
+  /** (x − offset) / scale; of integers in float32, which the difference is rounded to, not the integers. */
   forward(x: Tensor): Tensor {
-    return x.sub(this.offset).div(this.scale);
+    const scaled = x.sub(this.offset).div(this.scale);
+    return isFloating(x.dtype) ? scaled : scaled.float();
   }
 
-  /** Undoes {@link forward}: y · scale + offset. */
+  /** Undoes {@link forward}: y · scale + offset, in the dtype of the offset. */
   inverse(y: Tensor): Tensor {
     return y.mul(this.scale).add(this.offset);
   }

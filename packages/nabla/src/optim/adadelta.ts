@@ -1,7 +1,7 @@
 // AdaDelta: Zeiler, "ADADELTA: an adaptive learning rate method" (arXiv 1212.5701, 2012), algorithm 1; the factor η is PyTorch's.
 import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
-import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer, runningMeanSquare } from "./optimizer.ts";
 
 /** Options of {@link adadelta}. */
 export interface AdadeltaOptions {
@@ -35,9 +35,9 @@ export function adadelta(options: AdadeltaOptions = {}): Optimizer<"square" | "c
     init: (parameter) => ({ square: zerosLike(parameter), change: zerosLike(parameter) }),
     update(gradient, parameter, state, { learningRate: rate, decay: rho, epsilon: small, weightDecay: shrink }) {
       const g = gradient.add(parameter.mul(shrink));
-      const square = runningMean(state.square, rho, g.square());
+      const square = runningMeanSquare(state.square, rho, g);
       const delta = g.mul(state.change.add(small).sqrt()).div(square.add(small).sqrt());
-      const change = runningMean(state.change, rho, delta.square());
+      const change = runningMeanSquare(state.change, rho, delta);
       return { parameter: parameter.sub(delta.mul(rate)), state: { square, change } };
     },
   };

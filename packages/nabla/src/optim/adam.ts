@@ -3,7 +3,7 @@
 import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zeros, zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type HyperParameter, hyperParameters, type Optimizer, runningMean } from "./optimizer.ts";
+import { type HyperParameter, hyperParameters, type Optimizer, runningMean, runningMeanSquare } from "./optimizer.ts";
 
 /** Options of {@link adam} and {@link adamW}. */
 export interface AdamOptions {
@@ -83,7 +83,7 @@ type Tensors<Name extends string> = Readonly<Record<Name, Tensor>>;
 function moments(g: Tensor, state: Tensors<AdamState>, { beta1, beta2 }: Tensors<AdamHyper>): Record<AdamState, Tensor> {
   return {
     mean: runningMean(state.mean, beta1, g),
-    square: runningMean(state.square, beta2, g.square()),
+    square: runningMeanSquare(state.square, beta2, g),
     meanWeight: state.meanWeight.mul(beta1).add(beta1.neg().add(1)),
     squareWeight: state.squareWeight.mul(beta2).add(beta2.neg().add(1)),
   };

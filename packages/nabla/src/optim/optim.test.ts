@@ -194,9 +194,10 @@ for (const [name, { make, formula }] of Object.entries(cases)) {
       let current = start(optimizer, zeros([1]));
       current = update(optimizer, full([1], gradient), current, hyper);
       for (let step = 0; step < steps; step++) current = update(optimizer, zeros([1]), current, hyper);
-      for (const value of Object.values(current.state)) {
+      for (const [name, value] of Object.entries(current.state)) {
         const [element] = value.dataSync();
-        const change = 1e-6 * Math.abs(element!); // of a small learning rate
+        // Of means of squares the root is taken; of others a step of a small learning rate is made.
+        const change = ["square", "squares", "change"].includes(name) ? element! * 0.9 : 1e-6 * Math.abs(element!);
         expect(change === 0 || change >= 2 ** -126).toBe(true);
       }
     });
@@ -210,6 +211,23 @@ for (const [name, { make, formula }] of Object.entries(cases)) {
     });
   });
 }
+
+onEveryDevice("tiny gradients", () => {
+  test.each([
+    ["adam", optim.adam({ learningRate: 0.1, epsilon: 1e-30 })], ["adamW", optim.adamW({ learningRate: 0.1, epsilon: 1e-30, weightDecay: 0 })],
+    ["rmsprop", optim.rmsprop({ learningRate: 0.1, epsilon: 1e-30 })],
+  ] as const)("%s takes the steps of large ones, where ε is tinier", (_, optimizer: Optimizer) => {
+    const hyper = hyperTensors(optimizer, "float32");
+    const run = (size: number): number => {
+      let current = start(optimizer, ones([1]));
+      for (let step = 0; step < 20; step++) current = update(optimizer, full([1], size * (1 + (step % 3))), current, hyper);
+      return current.parameter.item();
+    };
+    const large = run(1);
+    expect(Math.abs(1 - large)).toBeGreaterThan(0.5);
+    for (const size of [1e-8, 1e-15]) expect(run(size)).toBeCloseTo(large, 3);
+  });
+});
 
 onEveryDevice("schedules", () => {
   test.each(Object.entries(schedules))("%s", (_, given) => {

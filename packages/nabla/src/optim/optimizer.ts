@@ -63,18 +63,32 @@ export function hyperParameters<Name extends string>(optimizer: string, initial:
   return values;
 }
 
+/** What is far above it is unchanged by adding and taking away this number, the rest is rounded. */
+type Grain = Readonly<Record<"float32" | "float64", number>>;
+
+/** Multiples of 1e-31: a step of a small learning rate is computed of them. */
+const steps: Grain = { float32: 1e-24, float64: 1e-280 };
+
+/** Multiples of 2⁻¹²⁰: of a mean of squares only the root is taken, and squares are smaller. */
+const squares: Grain = { float32: 2 ** -97, float64: 1e-280 };
+
 /**
  * decay·previous + addend, rounded to a multiple of 1e-31. The running means of parameters that get no gradient would decay into
  * subnormal numbers, on which processors are up to 100 times slower, and so must not what is computed of them: a step of a small
  * learning rate. Adding and taking away a small number rounds; what is far above it is unchanged. (Added to the addend, it costs
  * one instruction less.) Rounded to nearest, a mean comes to rest at a few such multiples, not at zero.
  */
-export function decayed(previous: Tensor, decay: Tensor, addend: Tensor): Tensor {
-  const small = previous.dtype === "float64" ? 1e-280 : 1e-24;
+export function decayed(previous: Tensor, decay: Tensor, addend: Tensor, grain: Grain = steps): Tensor {
+  const small = grain[previous.dtype === "float64" ? "float64" : "float32"];
   return previous.mul(decay).add(addend.add(small)).sub(small);
 }
 
 /** The running mean of `value`: decay·previous + (1 − decay)·value, {@link decayed}. */
 export function runningMean(previous: Tensor, decay: Tensor, value: Tensor): Tensor {
   return decayed(previous, decay, value.mul(decay.neg().add(1)));
+}
+
+/** The running mean of value², to multiples of 2⁻¹²⁰: gradients down to 1e-17 count, whatever the optimizer's ε. */
+export function runningMeanSquare(previous: Tensor, decay: Tensor, value: Tensor): Tensor {
+  return decayed(previous, decay, value.square().mul(decay.neg().add(1)), squares);
 }

@@ -3,7 +3,7 @@
 import { fraction, notNegative, positive, requireOptions } from "../errors/arguments.ts";
 import { zerosLike } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer, runningMean } from "./optimizer.ts";
+import { decayed, type HyperParameter, hyperParameters, momentumDomain, type Optimizer, runningMean, runningMeanSquare } from "./optimizer.ts";
 
 /** Options of {@link rmsprop}. */
 export interface RmspropOptions {
@@ -48,7 +48,7 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer<string, "learni
     },
     update(gradient, parameter, state, hyper) {
       const g = gradient.add(parameter.mul(hyper.weightDecay));
-      const square = runningMean(state["square"]!, hyper.decay, g.square());
+      const square = runningMeanSquare(state["square"]!, hyper.decay, g);
       const mean = state["mean"] && runningMean(state["mean"], hyper.decay, g);
       // Rounding may leave less than nothing of a variance.
       const variance = mean === undefined ? square : square.sub(mean.square()).relu();

@@ -59,9 +59,23 @@ function unitUniform(key: KeyLike, shape: Shape, dtype: "float32" | "float64"): 
 export function uniform(key: KeyLike, shape: Shape, options: UniformOptions = {}): Tensor {
   requireOptions("random.uniform", options, { low: true, high: true, dtype: true }, "{ low: -1 }");
   const { low = 0, high = 1, dtype = "float32" } = options;
-  if (!(low < high)) throw new ValueError(`random.uniform: [${low}, ${high}) is empty.`, "Pass low < high.");
+  if (!(low < high && high - low < Infinity)) throw new ValueError(`random.uniform: [${low}, ${high}) is empty or infinite.`, "Pass finite numbers, low < high.");
+  const [least, most] = [dtype === "float64" ? low : Math.fround(low), below(high, dtype)];
+  if (!(least <= most)) throw new ValueError(`random.uniform: no ${dtype} number lies in [${low}, ${high}).`, "Pass bounds further apart, or draw float64.");
   const unit = unitUniform(key, shape, dtype);
-  return low === 0 && high === 1 ? unit : unit.mul(high - low).add(low).maximum(low);
+  // The sum may round up to the upper bound.
+  return low === 0 && high === 1 ? unit : unit.mul(high - low).add(low).maximum(least).minimum(most);
+}
+
+/** The greatest finite number of `dtype` below `value` as rounded to it. */
+function below(value: number, dtype: "float32" | "float64"): number {
+  const number = dtype === "float64" ? Float64Array.of(value) : Float32Array.of(value);
+  if (number[0] === 0) return dtype === "float64" ? -Number.MIN_VALUE : -(2 ** -149);
+  // Numbers of one sign are ordered as their bits are.
+  const towardsZero = number[0]! > 0 ? -1 : 1;
+  if (number instanceof Float64Array) new BigInt64Array(number.buffer)[0]! += BigInt(towardsZero);
+  else new Int32Array(number.buffer)[0]! += towardsZero;
+  return number[0]!;
 }
 
 /**

@@ -73,6 +73,12 @@ onEveryDevice("distributions", () => {
     expect(normal(key(0), []).item()).toBeCloseTo(1.6226422, 6);
   });
 
+  test.each([[0, 1], [1, 3], [1000, 1001], [-1e6, -999_999], [-1, 0], [0.1, 0.7]])("uniform on [%d, %d) reaches its lower bound's side only", (low, high) => {
+    const drawn = uniform(key(2), [100_000], { low, high });
+    expect([drawn.greaterEqual(high).any().item(), drawn.less(low).any().item()]).toEqual([0, 0]);
+    expect(drawn.dtype).toBe("float32");
+  });
+
   test("moments are right", () => {
     const n = 20_000;
     const u = uniform(key(1), [n], { low: -1, high: 3 });

@@ -32,6 +32,54 @@ onEveryDevice("reduction", () => {
     expect(() => matrix().sum([0, -2])).toThrow(ShapeError);
   });
 
+  test("norm: NaN stays, infinity stays, nothing overflows or vanishes, and so its derivative", () => {
+    expect(tensor([NaN, 1]).norm().item()).toBeNaN();
+    expect(tensor([-Infinity, 1]).norm().item()).toBe(Infinity);
+    expect(zeros([0]).norm().item()).toBe(0);
+    for (const size of [1e30, 1e-30, 1e-38, 3]) {
+      const x = tensor([3 * size, -4 * size]);
+      expect(x.norm().item() / size).toBeCloseTo(5, 5);
+      expect(values(grad((t: Tensor) => t.norm())(x))).toEqual([expect.closeTo(0.6, 5), expect.closeTo(-0.8, 5)]);
+    }
+    expect(tensor([[3e200, 4e200], [0, 0]], { dtype: "float64" }).norm(1, { keepDims: true }).toArray()).toEqual([[expect.closeTo(5e200, -190)], [0]]);
+    expect(values(grad((t: Tensor) => t.norm(1).sum())(tensor([[0, 0], [3, 4]])))).toEqual([0, 0, expect.closeTo(0.6, 6), expect.closeTo(0.8, 6)]);
+    // Of second order: the Hessian of |x| in two dimensions, (I − uuᵀ) / |x|.
+    const x = tensor([3, 4], { dtype: "float64" });
+    const column = grad((t: Tensor) => grad((u: Tensor) => u.norm())(t).slice(0));
+    expect(values(column(x))).toEqual([expect.closeTo((1 - 0.36) / 5, 10), expect.closeTo(-0.48 / 5, 10)]);
+  });
+
+  test("std: its derivative is 0 where there is no deviation, and NaN stays", () => {
+    expect(values(grad((t: Tensor) => t.std(0).sum())(tensor([[5, 1], [5, 3]])))).toEqual([0, -0.5, 0, 0.5]);
+    expect(values(grad((t: Tensor) => t.std())(full([3], 2)))).toEqual([0, 0, 0]);
+    expect(tensor([1, NaN]).std().item()).toBeNaN();
+  });
+
+  test("variance: what is left to divide by is never negative", () => {
+    expect(tensor([1, 3]).variance(0, { correction: 1 }).item()).toBe(2);
+    expect(tensor([1, 3]).variance(0, { correction: 2 }).item()).toBe(Infinity);
+    expect(tensor([1, 3]).variance(0, { correction: 3 }).item()).toBe(Infinity);
+    expect(tensor([5]).variance(0, { correction: 1 }).item()).toBeNaN();
+  });
+
+  test("means and deviations of large integers are those of the integers", () => {
+    const seconds = tensor(Int32Array.from({ length: 61 }, (_, i) => 1_764_000_000 + i));
+    expect(seconds.variance().item()).toBeCloseTo(310, 4);
+    expect(seconds.std().dtype).toBe("float32");
+    expect(seconds.mean().item()).toBe(Math.fround(1_764_000_030));
+    expect(tensor(new Int32Array(7).fill(2 ** 31 - 1)).mean().item()).toBe(2 ** 31);
+  });
+
+  test("softmax and log-sum-exp of rows with infinities", () => {
+    const row = tensor([[-Infinity, 0, 0]]);
+    expect(values(row.softmax())).toEqual([0, 0.5, 0.5]);
+    expect(values(row.logSoftmax())).toEqual([-Infinity, expect.closeTo(-Math.LN2, 6), expect.closeTo(-Math.LN2, 6)]);
+    expect(values(row.logSumExp(1))).toEqual([expect.closeTo(Math.LN2, 6)]);
+    for (const f of [(t: Tensor) => t.softmax().slice(null, 1).sum(), (t: Tensor) => t.logSumExp()]) expect(values(grad(f)(row)).every(Number.isFinite)).toBe(true);
+    expect(tensor([-Infinity, -Infinity]).logSumExp().item()).toBe(-Infinity);
+    expect(tensor([Infinity, 1]).logSumExp().item()).toBe(Infinity);
+  });
+
   test("bytes and truth values add up without wrapping", () => {
     expect(full([300], 255, "uint8").sum().item()).toBe(76500);
     expect(tensor([true, true, false]).mean().item()).toBeCloseTo(2 / 3, 6);

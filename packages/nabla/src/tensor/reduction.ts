@@ -6,7 +6,7 @@ import { ShapeError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, type Shape, sizeOf } from "../ops/shape.ts";
 import { add, cast, div, floating, mul, sub } from "./arithmetic.ts";
-import { ComparisonMethods, greater, less, logicalNot, where } from "./comparison.ts";
+import { ComparisonMethods, equal, greater, less, logicalNot, where } from "./comparison.ts";
 import { reshape } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -45,6 +45,7 @@ export function sum(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
 }
 
 export function mean(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
+  if (x.dtype === "int32") return cast(mean(cast(x, "float64"), axes, keepDims), "float32");
   const resolved = resolve("mean", axes, x.shape.length);
   return div(reduced(floating(x), resolved, keepDims, ops.sum), countOver(x.shape, resolved));
 }
@@ -88,12 +89,20 @@ function argumentOf(operation: string, x: GraphNode, axis: number): GraphNode {
   return ops.argmax(x, at);
 }
 
-/** Mean squared deviation from the mean, divided by n − correction. */
+/** Mean squared deviation from the mean, divided by n − correction: infinite or NaN where that leaves nothing to divide by. */
 export function variance(x: GraphNode, axes: Axes, keepDims: boolean, correction: number): GraphNode {
+  // Large integers close to each other are one number in float32.
+  if (x.dtype === "int32") return cast(variance(cast(x, "float64"), axes, keepDims, correction), "float32");
   const resolved = resolve("variance", axes, x.shape.length);
   const deviation = sub(floating(x), mean(x, resolved, true));
   const total = reduced(mul(deviation, deviation), resolved, keepDims, ops.sum);
-  return div(total, countOver(x.shape, resolved) - correction);
+  return div(total, Math.max(0, countOver(x.shape, resolved) - correction));
+}
+
+/** √x with the derivative 0 where it is 0. */
+function root(x: GraphNode): GraphNode {
+  const isZero = equal(x, 0);
+  return where(isZero, ops.scalarLike(0, x), ops.sqrt(where(isZero, ops.scalarLike(1, x), x)));
 }
 
 function shifted(operation: string, x: GraphNode, axis: number): { readonly value: GraphNode; readonly axis: number } {
@@ -131,12 +140,17 @@ function any(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
   return greater(sum(cast(x, "bool"), axes, keepDims), 0);
 }
 
-/** √Σx², with the derivative 0 where it is 0. */
+/** √Σx², of numbers of the size of 1: their squares neither overflow nor vanish. The derivative is 0 where it is 0. */
 function norm(x: GraphNode, axes: Axes, keepDims: boolean): GraphNode {
   const value = floating(x);
-  const total = sum(mul(value, value), axes, keepDims);
-  const positive = greater(total, 0);
-  return where(positive, ops.sqrt(where(positive, total, 1)), 0);
+  const resolved = resolve("norm", axes, x.shape.length);
+  if (countOver(x.shape, resolved) === 0) return sum(value, resolved, keepDims);
+  const largest = ops.stopGradient(extremum("norm", ops.abs(value), resolved, true));
+  const usual = ops.logicalAnd(greater(largest, 0), less(largest, Infinity));
+  const scale = where(usual, largest, 1);
+  const scaled = div(value, scale);
+  const result = mul(root(reduced(mul(scaled, scaled), resolved, true, ops.sum)), scale);
+  return keepDims ? result : reshape(result, x.shape.filter((_, axis) => !resolved.includes(axis)));
 }
 
 /** Products in pairs, so a derivative never divides by a zero; of nothing 1. */
@@ -245,7 +259,8 @@ export abstract class ReductionMethods extends ComparisonMethods {
   }
 
   /**
-   * Mean squared deviation over `axes` (default all), divided by n − correction (default 0, the population's).
+   * Mean squared deviation over `axes` (default all), divided by n − correction (default 0, the population's), which
+   * counts as 0 where it is negative.
    *
    * @example
    * tensor([1, 2, 3, 4]).variance().item(); // 1.25
@@ -255,17 +270,17 @@ export abstract class ReductionMethods extends ComparisonMethods {
   }
 
   /**
-   * Standard deviation over `axes` (default all): the root of {@link variance}.
+   * Standard deviation over `axes` (default all): the root of {@link variance}; its derivative at 0 is 0.
    *
    * @example
    * tensor([1, 3]).std().item(); // 1
    */
   std(axes?: Axes, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
-    return this.result(ops.sqrt(variance(this.node, axes, options.keepDims ?? false, options.correction ?? 0)));
+    return this.result(root(variance(this.node, axes, options.keepDims ?? false, options.correction ?? 0)));
   }
 
   /**
-   * Euclidean norm over `axes` (default all); its derivative at 0 is 0.
+   * Euclidean norm over `axes` (default all), without overflow or underflow; its derivative at 0 is 0.
    *
    * @example
    * tensor([3, 4]).norm().item(); // 5
