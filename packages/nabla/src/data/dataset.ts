@@ -10,7 +10,7 @@ import { Loader, type LoaderOptions } from "./loader.ts";
 /** Tensors of one batch by column. */
 export type Batch<Name extends string = string> = { readonly [N in Name]: Tensor };
 
-/** A set of samples in columns. The first column is the input and the second the target where a trainer needs to know. */
+/** A set of samples in columns. Of two columns the first is the input and the second the target to a trainer; of more, its options say. */
 export class Dataset<Name extends string = string> {
   readonly columns: Readonly<Record<Name, Column>>;
   /** Number of samples. */

@@ -1,3 +1,3 @@
 // metrics: accuracy, confusion matrix, running means.
 // `import { metrics } from "nabla"`.
-export { accuracy, confusionMatrix, emptyMean, type Metric, type RunningMean, updateMean } from "./metrics.ts";
+export { accuracy, binaryAccuracy, confusionMatrix, emptyMean, type Metric, type RunningMean, updateMean } from "./metrics.ts";

@@ -5,12 +5,15 @@ import { formatShape, sameShape } from "../ops/shape.ts";
 import { zeros } from "../tensor/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** A metric: outputs and targets of a batch → a scalar that is averaged over batches. */
+/** A metric: outputs and targets, of a batch or of a whole set → a scalar. */
 export type Metric = (outputs: Tensor, targets: Tensor) => Tensor;
 
 /** The class indices that targets (indices, or one-hot and probabilities) stand for, for outputs [..., classes]. */
 function classesOf(operation: string, outputs: Tensor, targets: Tensor): Tensor {
   const indices = outputs.shape.slice(0, -1);
+  if (outputs.shape.at(-1) === 1) {
+    throw new ShapeError(`${operation}: outputs of shape ${formatShape(outputs.shape)} have one class, which is every row's.`, "For yes or no by one output use metrics.binaryAccuracy and nn.binaryCrossEntropy.");
+  }
   if (outputs.rank > 0) {
     if (sameShape(targets.shape, outputs.shape) && (isFloating(targets.dtype) || outputs.rank === 1)) return targets.argmax(-1);
     if (sameShape(targets.shape, indices) && !isFloating(targets.dtype)) return targets.int();
@@ -29,6 +32,20 @@ function classesOf(operation: string, outputs: Tensor, targets: Tensor): Tensor 
  */
 export function accuracy(outputs: Tensor, targets: Tensor): Tensor {
   return outputs.argmax(-1).equal(classesOf("accuracy", outputs, targets)).mean();
+}
+
+/**
+ * The share of answers that are right: yes where the output is above `threshold` (default 0, for logits; ½ for probabilities), and
+ * where the target is above ½. Throws {@link ShapeError} unless both have one shape.
+ *
+ * @example
+ * binaryAccuracy(tensor([[4], [-3], [2]]), tensor([[1], [0], [0]])).item(); // 0.6666…
+ */
+export function binaryAccuracy(outputs: Tensor, targets: Tensor, threshold = 0): Tensor {
+  if (!sameShape(outputs.shape, targets.shape)) {
+    throw new ShapeError(`binaryAccuracy: outputs ${formatShape(outputs.shape)} and targets ${formatShape(targets.shape)} differ.`, "Reshape the targets to the outputs' shape.");
+  }
+  return outputs.greater(threshold).equal(targets.greater(0.5)).mean();
 }
 
 /**

@@ -22,6 +22,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   requireTensors("crossEntropy", { logits, labels });
   const classes = logits.shape.at(-1);
   if (classes === undefined) throw new ShapeError("crossEntropy: the logits are a scalar.", "Pass logits [..., classes].");
+  if (classes === 1) throw new ShapeError(`crossEntropy: logits of shape ${formatShape(logits.shape)} have one class, so that nothing is to be learned.`, "For yes or no by one output use binaryCrossEntropy.");
   const expected = isFloating(labels.dtype) ? logits.shape : logits.shape.slice(0, -1);
   if (!sameShape(labels.shape, expected)) {
     throw new ShapeError(

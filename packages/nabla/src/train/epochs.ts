@@ -5,16 +5,18 @@ import { release } from "../data/loader.ts";
 import { crossEntropy, type Loss, requireLabels } from "../nn/losses.ts";
 import { type Layer, requireModel } from "../nn/module.ts";
 import { type OptionNames, requireOptions } from "../errors/arguments.ts";
-import { describe, ValueError } from "../errors/errors.ts";
+import { describe, NablaError, ValueError } from "../errors/errors.ts";
 import { files } from "../io/files.ts";
+import * as ops from "../ops/build.ts";
 import { isFloating } from "../ops/dtype.ts";
 import { type Optimizer, requireOptimizer } from "../optim/optimizer.ts";
 import { type Key, key as keyOf } from "../random/index.ts";
-import { rehearse } from "../tensor/trace.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { rehearse, Staging } from "../tensor/trace.ts";
 import { Checkpoint, type Position } from "./checkpoint.ts";
 import { divergence } from "./divergence.ts";
 import { Evaluator, inEvaluation } from "./evaluate.ts";
-import { disposeAll, inputAndTarget, measure, type MeasureOptions, type Measures, requireDataset, withLoss } from "./measures.ts";
+import { disposeAll, inputAndTarget, measure, type Measured, type MeasureOptions, type Measures, requireDataset, withLoss } from "./measures.ts";
 import { Means, Pace } from "./pace.ts";
 import { setupOf } from "./setup.ts";
 import { step } from "./step.ts";
@@ -26,6 +28,8 @@ export interface TrainOptions<Name extends string = string> extends MeasureOptio
   readonly epochs?: number;
   /** Default 128. */
   readonly batchSize?: number;
+  /** Leaves out a last batch of an epoch that is not full. Default false. */
+  readonly dropLast?: boolean;
   /** Measured after every epoch. */
   readonly validation?: Dataset;
   /** Draws the order of the samples. Default 0. */
@@ -67,7 +71,7 @@ export interface Progress {
 export type Epoch<Name extends string = never> = Measures<Name> & {
   /** From 0. */
   readonly index: number;
-  /** The same means over the validation set, where there is one. */
+  /** Loss and metrics of the whole validation set, where there is one. */
   readonly validation?: Measures<Name>;
   readonly seconds: number;
   /** True when `signal` ended training with it: the validation set is then not measured. */
@@ -83,10 +87,12 @@ const PROGRESS_INTERVAL = 100;
 const START: Position = { epoch: 0, step: 0, samples: 0, sums: {} };
 
 /**
- * Trains epoch by epoch: the first column of the set is the input, the second the target.
+ * Trains epoch by epoch. Of a set of two columns the first is the input and the second the target; of more, `input` and `target` say
+ * which they are.
  *
  * Without `loss` the set is taken for a classification: cross-entropy, and accuracy unless other `metrics` are given.
- * Throws {@link ValueError} on labels outside the model's classes, before the first step; {@link DivergenceError} when the
+ * Throws {@link ValueError}, before the first step, on labels outside the model's classes and on a last batch of a size that the model
+ * cannot train on (batch normalisation needs two rows; `dropLast` leaves it out); {@link DivergenceError} when the
  * loss is not finite, with the model as it was before that step; the reason of a `signal` that was aborted before.
  *
  * @example
@@ -106,6 +112,7 @@ export function epochs(model: Layer, set: Dataset, options: TrainOptions): Async
 /** Those of `fit` too; here nothing is shown anyway. */
 export const trainOptions: OptionNames<TrainOptions & { readonly progress?: boolean }> = {
   optimizer: true, loss: true, metrics: true, epochs: true, batchSize: true, validation: true, seed: true, shuffle: true, signal: true, onProgress: true, checkpoint: true, resume: true, progress: true,
+  input: true, target: true, dropLast: true,
 };
 
 /** Number of epochs of a training; throws {@link ValueError} on nonsense. */
@@ -116,7 +123,7 @@ export function epochCount({ epochs: count = EPOCHS }: TrainOptions): number {
 
 /** As {@link epochs}; `history` is given the epochs that a checkpoint remembers, then each epoch that ends. */
 export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptions, history: Epoch[]): AsyncGenerator<Epoch, void> {
-  const { batchSize = 128, validation, signal, onProgress, shuffle = true, seed = 0 } = options;
+  const { batchSize = 128, dropLast = false, validation, signal, onProgress, shuffle = true, seed = 0 } = options;
   const count = epochCount(options);
   const resume = options.resume ?? false;
   if (typeof resume !== "boolean" && resume !== "changed") throw new ValueError(`epochs: resume is ${describe(resume)}.`, 'Pass true, false or "changed".');
@@ -125,15 +132,16 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   requireModel(model);
   if (Object.keys(model.parameters()).length === 0) throw nothingToTrain(model);
   requireOptimizer(options.optimizer);
-  const [inputName, targetName] = inputAndTarget(set);
+  const columns = inputAndTarget(set, options);
+  const [inputName, targetName] = columns;
   const measures = await withLoss(options, set);
-  for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, measures.loss);
+  for (const each of validation === undefined ? [set] : [set, validation]) await requireClasses(model, each, inputAndTarget(each, options), measures.loss);
   const run = step(model, options.optimizer, (m, batch: Batch) => measure(measures, m.forward(batch[inputName]!), batch[targetName]!));
-  const loader = set.loader({ batchSize, shuffle, seed });
-  const evaluator = validation === undefined ? undefined : new Evaluator(validation, measures, Math.max(batchSize, 256));
+  const loader = set.loader({ batchSize, shuffle, seed, dropLast });
+  const evaluator = validation === undefined ? undefined : new Evaluator(validation, inputAndTarget(validation, options), measures, Math.max(batchSize, 256));
   if (options.checkpoint !== undefined) await files().requireWritable(options.checkpoint);
   const checkpoint = options.checkpoint === undefined ? undefined : new Checkpoint(options.checkpoint, model, run.optimizerState,
-    await setupOf(model, set, { batchSize, shuffle, seed: typeof seed === "number" ? keyOf(seed) : seed, optimizer: options.optimizer, loss: measures.loss }));
+    await setupOf(model, set, { batchSize, dropLast, columns, shuffle, seed: typeof seed === "number" ? keyOf(seed) : seed, optimizer: options.optimizer, loss: measures.loss }));
   let start = START;
   if (checkpoint !== undefined && resume !== false) {
     const restored = await checkpoint.restore(resume === "changed");
@@ -143,6 +151,9 @@ export async function* runEpochs(model: Layer, set: Dataset, options: TrainOptio
   const modes = Object.values(model.modules()).map((module) => ({ module, training: module.training }));
   const pace = new Pace();
   try {
+    model.train();
+    const last = set.length - (loader.length - 1) * batchSize;
+    if (loader.length > 1 && last < batchSize) requireLastBatch((rows) => stepFailure(model, set, columns, measures, rows), last, batchSize);
     for (let index = start.epoch; index < count && !isAborted(signal); index++) {
       const begin = index === start.epoch ? start : START;
       const means = new Means(begin);
@@ -210,8 +221,7 @@ function isAborted(signal: AbortSignal | undefined): boolean {
 }
 
 /** Class labels are checked against the model's outputs before the first step. */
-async function requireClasses(model: Layer, set: Dataset, loss: Loss): Promise<void> {
-  const [inputName, targetName] = inputAndTarget(set);
+async function requireClasses(model: Layer, set: Dataset, [inputName, targetName]: readonly [input: string, target: string], loss: Loss): Promise<void> {
   const targets = set.columns[targetName]!;
   if (loss !== crossEntropy || targets.data instanceof Float32Array || targets.data instanceof Float64Array || targets.transform !== undefined) return;
   const sample = set.batch([0]);
@@ -219,5 +229,29 @@ async function requireClasses(model: Layer, set: Dataset, loss: Loss): Promise<v
   const outputs = await inEvaluation(model, async () => rehearse({}, () => model.forward(sample[inputName]!)));
   const classes = outputs.shape.at(-1);
   disposeAll(sample);
-  if (classes !== undefined && isFloating(outputs.dtype)) requireLabels(targets.data, classes);
+  // That one class is none, the loss says.
+  if (classes !== undefined && classes > 1 && isFloating(outputs.dtype)) requireLabels(targets.data, classes);
+}
+
+/** A last batch that is not full may be too small for the model, where full ones are not: better known now than at the end of an epoch. */
+function requireLastBatch(failureOf: (rows: number) => unknown, rows: number, full: number): void {
+  const failure = failureOf(rows);
+  if (failure === undefined) return;
+  const other = failureOf(full);
+  if (other !== undefined || !(failure instanceof NablaError)) throw other ?? failure;
+  throw new ValueError(`The last batch of every epoch has ${rows} of ${full} samples. ${failure.message.replace(failure.fix, "").trim()}`, "Pass { dropLast: true } to leave it out, or another batchSize.");
+}
+
+/** What goes wrong in a step on `rows` samples, traced and not computed. */
+function stepFailure(model: Layer, set: Dataset, [input, target]: readonly [input: string, target: string], measures: Measured, rows: number): unknown {
+  const batch = set.batch(Array.from({ length: rows }, (_, row) => row));
+  const placeholder = (name: string): Tensor => new Tensor(ops.source(batch[name]!));
+  try {
+    new Staging().run(() => measure(measures, model.forward(placeholder(input)), placeholder(target)));
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    disposeAll(batch);
+  }
 }

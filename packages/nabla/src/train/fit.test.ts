@@ -3,7 +3,7 @@ import { onEveryDevice } from "../../../../tests/devices.ts";
 import { type Dataset, dataset } from "../data/dataset.ts";
 import { WasmDevice } from "../devices/wasm/device.ts";
 import { accuracy } from "../metrics/index.ts";
-import { crossEntropy, dense, dropout, type Loss, meanSquaredError, relu, sequential } from "../nn/index.ts";
+import { batchNorm, constant, crossEntropy, dense, dropout, type Loss, meanSquaredError, relu, sequential } from "../nn/index.ts";
 import { type Layer, Module } from "../nn/module.ts";
 import { adam, sgd } from "../optim/index.ts";
 import { seed } from "../random/index.ts";
@@ -49,6 +49,45 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
 }
 
 onEveryDevice("train.fit", () => {
+  test("a last batch that the model cannot train on is refused before the first step, or left out", async () => {
+    const model = sequential(dense(2, 4), batchNorm(4), dense(4, 4));
+    const before = state(model);
+    expect(await failureOf(fit(model, quadrants(33), options()))).toMatch(/^ValueError: The last batch of every epoch has 1 of 16 samples\. In Sequential\.layers\.1: batchNorm: a batch of shape \[1, 4\] has 1 value a feature\. Pass \{ dropLast: true \}/);
+    expect(state(model)).toEqual(before);
+    expect(model.training).toBe(true);
+    let steps = 0;
+    await fit(model, quadrants(33), options({ dropLast: true, onProgress: (progress) => (steps = progress.steps) }));
+    expect(steps).toBe(2);
+    // What is wrong with full batches too is said of them.
+    expect(await failureOf(fit(sequential(dense(2, 1)), quadrants(33), options()))).toMatch(/ShapeError: crossEntropy: logits of shape \[(16|1), 1\] have one class.*use binaryCrossEntropy/);
+  });
+
+  test("columns by name: more than two must be named", async () => {
+    const { x, y } = quadrants(32).columns;
+    const set = dataset({ id: { data: new Float32Array(32), shape: [] }, y, x });
+    expect(await failureOf(fit(classifier(), set, options()))).toContain('ValueError: The data set has the columns "id", "y", "x". Say which go in and are compared with, e.g. { input: "id", target: "x" }.');
+    expect(await failureOf(evaluate(classifier(), set))).toContain('ValueError: The data set has the columns "id", "y", "x".');
+    expect(await failureOf(predict(classifier(), set))).toContain('ValueError: The data set has the columns "id", "y", "x". Say which goes in');
+    expect(await failureOf(fit(classifier(), set, options({ input: "z", target: "y" })))).toContain('ValueError: The data set has no column "z". It has "id", "y", "x".');
+    const named = await fit(classifier(), set, options({ input: "x", target: "y", validation: set }));
+    const plain = await fit(classifier(), quadrants(32), options({ validation: quadrants(32) }));
+    expect(named.history.map(({ loss, validation }) => [loss, validation])).toEqual(plain.history.map(({ loss, validation }) => [loss, validation]));
+    expect(await evaluate(classifier(), set, { input: "x", target: "y" })).toEqual(await evaluate(classifier(), quadrants(32)));
+    expect((await predict(classifier(), set, { input: "x" })).width).toBe(4);
+  });
+
+  test("a metric that is no mean is of the whole validation set", async () => {
+    const targets = Float32Array.from({ length: 10 }, (_, i) => i * i);
+    const set = dataset({ x: { data: new Float32Array(10), shape: [1] }, y: { data: targets, shape: [1] } });
+    const model = sequential(dense(1, 1, { init: constant(0) }));
+    const measures = { loss: meanSquaredError, metrics: { root: (outputs: Tensor, y: Tensor) => outputs.sub(y).square().mean().sqrt(), most: (_: Tensor, y: Tensor) => y.max() } };
+    const mean = targets.reduce((sum, value) => sum + value ** 2, 0) / 10;
+    const whole = { loss: expect.closeTo(mean, 2), root: expect.closeTo(Math.sqrt(mean), 4), most: 81 };
+    expect(await evaluate(model, set, { ...measures, batchSize: 4 })).toEqual(whole);
+    const { last } = await fit(model, set, options({ ...measures, optimizer: sgd({ learningRate: 0 }), batchSize: 4, validation: set }));
+    expect(last.validation).toEqual(whole);
+  });
+
   test("learns, and keeps the history of loss, metrics and validation", async () => {
     const run = await fit(classifier(), quadrants(200), options({ epochs: 5, validation: quadrants(50), metrics: { accuracy } }));
     expect(run.history.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);

@@ -26,7 +26,8 @@ export interface FitOptions<Name extends string = string> extends TrainOptions<N
 }
 
 /**
- * Trains a model on a data set (first column inputs, second targets), in place; see `epochs` for what is checked and thrown.
+ * Trains a model on a data set (of two columns the first is the input, the second the target), in place; see `epochs` for what is
+ * checked and thrown.
  *
  * @example
  * const run = await train.fit(model, trainSet, { optimizer: optim.adam(), epochs: 5, validation: testSet });

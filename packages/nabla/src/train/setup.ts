@@ -14,16 +14,18 @@ export type Setup = Readonly<Record<string, string>>;
 
 export interface SetupOptions {
   readonly batchSize: number;
+  readonly dropLast: boolean;
+  readonly columns: readonly [input: string, target: string];
   readonly shuffle: boolean;
   readonly seed: Key;
   readonly optimizer: Optimizer;
   readonly loss: { readonly name: string };
 }
 
-export async function setupOf(model: Module, set: Dataset, { batchSize, shuffle, seed, optimizer, loss }: SetupOptions): Promise<Setup> {
+export async function setupOf(model: Module, set: Dataset, { batchSize, dropLast, columns: [input, target], shuffle, seed, optimizer, loss }: SetupOptions): Promise<Setup> {
   return {
     optimizer: optimizer.name, ...(await hyperOf(optimizer)), loss: loss.name,
-    batchSize: String(batchSize), shuffle: String(shuffle), seed: seed.words.join(" "),
+    batchSize: String(batchSize), dropLast: String(dropLast), input, target, shuffle: String(shuffle), seed: seed.words.join(" "),
     samples: String(set.length), ...columnsOf(set), ...settingsOf(model),
   };
 }
