@@ -237,6 +237,8 @@ class Rewriter {
     const [m, n] = node.shape.slice(-2) as [number, number];
     const size = Math.max(sizeOf(a.matrix.shape), sizeOf(b.matrix.shape));
     if (Math.min(m, n) !== 1 || sizeOf(node.shape) !== Math.max(m, n) || !isFloating(node.dtype) || size < LARGE_MATRIX) return undefined;
+    // A row times a matrix stored by rows goes by whole vectors as a product, too.
+    if (m === 1 && n > 1 && !b.transposed) return undefined;
     const k = a.matrix.shape.at(a.transposed ? -2 : -1)!;
     // The matrix as it lies in memory; which of its axes is k.
     const [matrix, vector, rowsAreK] = n === 1 ? [a.matrix, b.matrix, a.transposed] : [b.matrix, a.matrix, !b.transposed];
