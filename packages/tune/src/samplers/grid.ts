@@ -4,6 +4,7 @@ import { cardinality, fromUnit, toInternal, unitWidth, valueAt, type Distributio
 import { sameInternal, type Assignment, type ParameterSpec, type SearchSpace } from "../space/space.ts";
 import { TrialState, type AskContext, type Proposal, type Sampler, type StudyView } from "../contract/contract.ts";
 import { SpaceError } from "../errors/errors.ts";
+import { allValues, untried, type Values } from "../state/branches.ts";
 import { keepState } from "./history.ts";
 import { randomValue } from "./random.ts";
 
@@ -31,13 +32,18 @@ export class GridSampler implements Sampler {
 
   ask(context: AskContext): Proposal | null {
     const { points = {}, count = 10, retries = 1 } = this.options;
+    if (context.study.space === null) {
+      return nextUntried(context, (name, distribution) => listed(gridValues({ name, distribution, condition: null }, points[name] ?? count)), retries);
+    }
     for (const name of Object.keys(points)) context.space.unitOffset(name); // throws when unknown
     const values = (spec: ParameterSpec): readonly Internal[] => gridValues(spec, points[spec.name] ?? count);
     return keepState(context, this.key, () => new Enumeration(context.space, values, "grid", retries)).next(context);
   }
 
+  /** Where nothing is known yet of what a define-by-run objective asks for: any of the grid's values. */
   askIndependent(context: AskContext, parameter: ParameterSpec): Internal {
-    return randomValue(context, parameter);
+    const values = gridValues(parameter, this.options.points?.[parameter.name] ?? this.options.count ?? 10);
+    return values[context.random(`independent/${parameter.name}`).integer(values.length)]!;
   }
 }
 
@@ -47,19 +53,34 @@ export class ExhaustiveSampler implements Sampler {
   private readonly key = Symbol("exhaustive");
 
   ask(context: AskContext): Proposal | null {
-    const infinite = context.space.parameters.find(({ distribution }) => !Number.isFinite(cardinality(distribution)));
-    if (infinite !== undefined) {
-      throw new SpaceError(`exhaustive search needs finitely many values, but "${infinite.name}" is continuous; give it a step, or use a grid.`);
-    }
-    return keepState(context, this.key, () => new Enumeration(context.space, allValues, "exhaustive", 1)).next(context);
+    context.space.parameters.forEach(checkFinite);
+    if (context.study.space === null) return nextUntried(context, (_, distribution) => allValues(distribution), 1);
+    return keepState(context, this.key, () => new Enumeration(context.space, everyValue, "exhaustive", 1)).next(context);
   }
 
   askIndependent(context: AskContext, parameter: ParameterSpec): Internal {
+    checkFinite(parameter);
     return randomValue(context, parameter);
   }
 }
 
-function allValues({ distribution }: ParameterSpec): readonly Internal[] {
+function checkFinite({ name, distribution }: ParameterSpec): void {
+  if (Number.isFinite(cardinality(distribution))) return;
+  throw new SpaceError(`exhaustive search needs finitely many values, but "${name}" is continuous; give it a step, or use a grid.`);
+}
+
+/** The next point of a define-by-run objective, as far as trials have shown what it asks for. */
+function nextUntried(context: AskContext, values: (name: string, distribution: Distribution) => Values, retries: number): Proposal | null {
+  const { study, fixed } = context;
+  const assignment = untried(study, (name, distribution) => (fixed.has(name) ? listed([fixed.get(name)!]) : values(name, distribution)), context.random("untried"), retries);
+  return assignment === null ? null : { assignment, why: "not tried yet" };
+}
+
+function listed(values: readonly Internal[]): Values {
+  return { size: values.length, at: (index) => values[index]! };
+}
+
+function everyValue({ distribution }: ParameterSpec): readonly Internal[] {
   return Array.from({ length: cardinality(distribution) }, (_, i) => valueAt(distribution, i));
 }
 
@@ -70,7 +91,7 @@ function gridValues({ name, distribution }: ParameterSpec, points: readonly Para
   }
   if (!Number.isSafeInteger(points) || points < 1) throw new SpaceError(`the grid asks for ${points} values of "${name}"; ask for a positive integer.`);
   // Unordered choices have no even spacing: all of them.
-  if (cardinality(distribution) <= points || distribution.kind === "categorical") return allValues({ name, distribution, condition: null });
+  if (cardinality(distribution) <= points || distribution.kind === "categorical") return everyValue({ name, distribution, condition: null });
   if (unitWidth(distribution) !== 1) throw new SpaceError(`the grid cannot space "${name}" evenly; list its values in \`points\`.`);
   return distinct(Array.from({ length: points }, (_, k) => fromUnit(distribution, [evenly(distribution, k, points)])));
 }

@@ -1,7 +1,9 @@
 // The study as a fold over its events, kept in columns so that samplers read without copying. `apply` performs no
 // input or output, reads no clock and draws no randomness: the same events give the same state anywhere.
 import { internalWidth, toExternal, type Distribution, type Internal, type ParameterValue } from "../space/distribution.ts";
-import { SearchSpace, type Assignment, type ParameterSpec } from "../space/space.ts";
+import { createRandom } from "../random/random.ts";
+import type { Assignment, SearchSpace } from "../space/space.ts";
+import { allValues, follows, inferSpace, untried } from "./branches.ts";
 import { GrowingColumn, nanArray, newRecord, ReportLog, restoreRecord, saveRecord, type Lease, type SavedRecord, type TrialRecord } from "./columns.ts";
 import { TrialState, type Checkpoint, type Direction, type FrozenTrial, type Json, type Reports, type StudyView, type TrialStateName } from "../contract/contract.ts";
 import { StorageCorruptError } from "../errors/errors.ts";
@@ -61,8 +63,10 @@ export class StudyState implements StudyView {
   private readonly failed: Points = new Points(this.parameters);
   private readonly failedAgain: Points = new Points(this.parameters);
   private readonly caches = new Map<symbol, object>();
-  private common: string[] | null = null;
-  private commonSpace: SearchSpace | null = null;
+  /** What running define-by-run trials are to be given when they ask; in this process only, until they have asked. */
+  private readonly plans = new Map<number, Assignment>();
+  /** The space that finished define-by-run trials show, and parameters that it does not explain; null when out of date. */
+  private inferred: { readonly space: SearchSpace; readonly unexplained: ReadonlySet<string> } | null = null;
 
   /** Takes one event in; throws StorageCorruptError, before changing anything, when it cannot follow what was. */
   apply(event: StudyEvent): void {
@@ -151,7 +155,17 @@ export class StudyState implements StudyView {
   }
 
   internal(trial: number, parameter: string): Internal | undefined {
+    return this.recorded(trial, parameter) ?? this.plans.get(trial)?.get(parameter);
+  }
+
+  /** The value that the trial has been given, what is only planned left aside. */
+  recorded(trial: number, parameter: string): Internal | undefined {
     return this.parameters.get(parameter)?.at(trial);
+  }
+
+  /** Keeps for a running define-by-run trial what it is to be given when it asks. */
+  plan(trial: number, assignment: Assignment): void {
+    this.plans.set(trial, assignment);
   }
 
   assignment(trial: number): Map<string, Internal> {
@@ -187,23 +201,25 @@ export class StudyState implements StudyView {
     return value as T;
   }
 
-  /** The declared space, or the unconditional parameters that every finished trial has had. */
+  /** The declared space, or what finished trials show of it: their common parameters, and those that come with a choice. */
   get jointSpace(): SearchSpace {
     if (this.space !== null) return this.space;
-    if (this.commonSpace === null) {
-      const specs: ParameterSpec[] = (this.common ?? []).map((name) => ({ name, distribution: this.parameters.get(name)!.distribution, condition: null }));
-      this.commonSpace = new SearchSpace(specs);
+    if (this.inferred === null) {
+      const trials = Array.from(this.finished.subarray(0, this.watermark)).filter((trial) => this.states[trial] !== TrialState.FAIL).sort((a, b) => a - b);
+      const space = inferSpace(this, trials);
+      const unexplained = [...this.parameters.keys()].filter((name) => space.get(name) === undefined && trials.some((trial) => this.recorded(trial, name) !== undefined));
+      this.inferred = { space, unexplained: new Set(unexplained) };
     }
-    return this.commonSpace;
+    return this.inferred.space;
   }
 
-  /** Whether every configuration of a finite joint space is evaluated, failed twice or being evaluated; false when trials differ in their parameters. */
+  /** Whether every configuration of a finite joint space is evaluated, failed twice or being evaluated. */
   get exhausted(): boolean {
     if (this.noisy) return false;
     const space = this.jointSpace;
     if (space.parameters.length === 0 || space.constraints.length > 0) return false;
-    if (this.space === null && [...this.parameters.keys()].some((name) => space.get(name) === undefined)) return false;
-    return space.cardinality() <= this.points.count + this.failedAgain.count + this.running.length;
+    if (space.cardinality() > this.points.count + this.failedAgain.count + this.running.length) return false;
+    return this.space !== null || untried(this, (_, distribution) => allValues(distribution), createRandom(this.seed, this.length, "branches")) === null;
   }
 
   trial(number: number): FrozenTrial {
@@ -211,7 +227,7 @@ export class StudyState implements StudyView {
     const params: Record<string, ParameterValue> = {};
     const distributions: Record<string, Distribution> = {};
     for (const column of this.parameters.values()) {
-      const value = this.internal(number, column.name);
+      const value = column.at(number);
       if (value === undefined) continue;
       params[column.name] = toExternal(column.distribution, value);
       distributions[column.name] = column.distribution;
@@ -245,7 +261,10 @@ export class StudyState implements StudyView {
     };
     for (let trial = 0; trial < this.length; trial++) {
       const internal: Record<string, JsonInternal> = {};
-      for (const [name, value] of this.assignment(trial)) internal[name] = toJsonInternal(value);
+      for (const [name, column] of this.parameters) {
+        const value = column.at(trial);
+        if (value !== undefined) internal[name] = toJsonInternal(value);
+      }
       const values = Number.isNaN(this.values[0]![trial]) ? null : this.values.map((column) => column[trial]!);
       yield { type: "trial", state: this.state(trial), values, internal, record: saveRecord(this.record(trial)) };
     }
@@ -301,7 +320,7 @@ export class StudyState implements StudyView {
     if (column === undefined) this.parameters.set(name, new GrowingColumn(name, distribution, this.states.length));
     else if (internalWidth(distribution) !== column.width) throw new StorageCorruptError(`the parameter "${name}" changes its width.`);
     else column.distribution = distribution;
-    if (this.common?.includes(name) === true) this.commonSpace = null;
+    if (this.inferred?.space.get(name) !== undefined) this.inferred = null;
   }
 
   private newTrial(number: number, record: TrialRecord = newRecord()): TrialRecord {
@@ -433,21 +452,16 @@ export class StudyState implements StudyView {
     }
     // A fork starts from another's weights: its result is not a function of its parameters alone.
     if (state === TrialState.COMPLETE && !this.noisy && answeredBy < 0 && parent < 0) this.points.add(trial);
-    this.intersect(trial);
+    if (this.space === null && this.inferred !== null && !this.isExplained(trial, this.inferred)) this.inferred = null;
   }
 
-  private intersect(trial: number): void {
-    const has = (name: string): boolean => {
-      const column = this.parameters.get(name)!;
-      return !Number.isNaN(column.data[trial * column.width]);
-    };
-    if (this.common === null) this.common = [...this.parameters.keys()].filter(has);
-    else if (this.common.every(has)) return;
-    else this.common = this.common.filter(has);
-    this.commonSpace = null;
+  /** Whether what is known of a define-by-run space stays true with this trial. */
+  private isExplained(trial: number, { space, unexplained }: NonNullable<StudyState["inferred"]>): boolean {
+    return follows(this, space, trial) && [...this.assignment(trial).keys()].every((name) => space.get(name) !== undefined || unexplained.has(name));
   }
 
   private move(trial: number, to: TrialState): void {
+    if (to !== TrialState.RUNNING) this.plans.delete(trial);
     const list = this.listOf(this.state(trial));
     if (list !== null) list.splice(list.indexOf(trial), 1);
     this.states[trial] = to;

@@ -7,13 +7,14 @@ import { createRandom } from "../random/random.ts";
 import { TrialState, type AskContext, type Json, type Proposal, type Sampler } from "../contract/contract.ts";
 import { ParameterRedeclaredError, SamplerError, SpaceError } from "../errors/errors.ts";
 import { toJsonInternal, type StudyEvent } from "../state/events.ts";
+import { allValues, untried, type Values } from "../state/branches.ts";
 import type { StudyState } from "../state/state.ts";
 
 type Emit = (event: StudyEvent) => void;
 
 const TWIN_ATTEMPTS = 16;
 const CONSTRAINT_ATTEMPTS = 32;
-const ANSWERED_IN_A_ROW = 64;
+const ANSWERED_IN_A_ROW = 64, ANSWERED_BY_RUN = 4;
 const ANSWERED_LIMIT = 2000;
 const RANDOM_TRIES = 512;
 const ENUMERATION_LIMIT = 200_000;
@@ -43,7 +44,7 @@ export interface Draft {
 export function draftTrial(state: StudyState, options: NewTrialOptions): Draft | null {
   const { answered, probed } = options;
   if (answered > ANSWERED_LIMIT || ((state.space !== null || probed) && state.exhausted)) return null;
-  const proposal = answered < ANSWERED_IN_A_ROW ? propose(state, options) : unseen(state, options);
+  const proposal = answered < (state.space === null ? ANSWERED_BY_RUN : ANSWERED_IN_A_ROW) ? propose(state, options) : unseen(state, options);
   return proposal === null ? null : { trial: state.length, watermark: state.watermark, space: state.jointSpace, proposal };
 }
 
@@ -77,7 +78,9 @@ export function draftFor(state: StudyState, trial: number, options: NewTrialOpti
 
 /** Gives a trial its parameters; false when such a point was evaluated before, and the trial is answered from memory. */
 export function fillTrial(state: StudyState, trial: number, { space, proposal }: Pick<Draft, "space" | "proposal">, options: NewTrialOptions, emit: Emit): boolean {
-  setParameters(state, trial, space, proposal.assignment, emit);
+  // Of a define-by-run objective nobody knows what it will ask for.
+  if (state.space === null) state.plan(trial, proposal.assignment);
+  else setParameters(state, trial, space, proposal.assignment, emit);
   const attributes: Record<string, Json> = { ...proposal.attributes };
   if (proposal.why !== undefined) attributes["why"] = proposal.why;
   for (const [key, value] of Object.entries(attributes)) emit({ type: "attribute", trial, scope: "system", key, value });
@@ -173,14 +176,15 @@ export function suggest(state: StudyState, trial: number, name: string, distribu
     throw new ParameterRedeclaredError(`"${name}" is not in the declared space, which has ${state.space.parameters.map((p) => p.name).join(", ")}; add it there.`);
   }
   const column = declare(state, name, distribution, emit);
-  const recorded = state.internal(trial, name);
+  const recorded = state.recorded(trial, name);
   if (recorded !== undefined) {
     const local = toLocal(column, distribution, recorded);
     if (local !== null) return local;
   }
   const given = { ...options.fixed, ...enqueued(state, trial) }[name];
+  const planned = state.internal(trial, name);
   const value = given !== undefined ? toInternal(distribution, given)
-    : options.sampler.askIndependent(context(state, trial, options, 0, new Map(), `/${name}`), { name, distribution, condition: null });
+    : (planned === undefined ? null : toLocal(column, distribution, planned)) ?? options.sampler.askIndependent(context(state, trial, options, 0, new Map(), `/${name}`), { name, distribution, condition: null });
   if (!contains(distribution, value)) throw outside(options.sampler, name, distribution, value);
   emit({ type: "parameters", trial, values: { [name]: toJsonInternal(toUnion(column, distribution, value)) } });
   return value;
@@ -279,6 +283,8 @@ function complete(state: StudyState, space: SearchSpace, proposed: Assignment, a
     if (!contains(spec.distribution, value)) throw outside(sampler, spec.name, spec.distribution, value);
     assignment.set(spec.name, value);
   }
+  // A sampler may know more of a define-by-run objective than what all trials have in common.
+  if (state.space === null) for (const [name, value] of proposed) if (!assignment.has(name)) assignment.set(name, value);
   return assignment;
 }
 
@@ -316,6 +322,11 @@ function unseen(state: StudyState, options: NewTrialOptions): Proposal | null {
   const space = state.jointSpace;
   if (space.parameters.length === 0) return null;
   const fixed = fixedAssignment(space, options.fixed, state.space !== null);
+  if (state.space === null) {
+    const values = (name: string, distribution: Distribution): Values => (fixed.has(name) ? { size: 1, at: () => fixed.get(name)! } : allValues(distribution));
+    const assignment = untried(state, values, createRandom(state.seed, state.length, "fallback"));
+    return assignment === null ? null : { assignment, why: "not tried yet" };
+  }
   try {
     return randomProposal(state, fixed, (a) => space.satisfies(a) && state.find(a) < 0 && !state.failedTwice(a) && !isRunning(state, a));
   } catch (error) {
