@@ -40,13 +40,15 @@ test("there are three programs, which import what they use", () => {
   for (const program of [programs[0]!, programs[2]!]) expect(program).toMatch(/^import \{.*\} from "nabla";\nimport \{ mnist \} from "nabla\/data";\n/);
 });
 
-test("the quickstart trains, and its file is the model", async () => {
+test("the quickstart trains, a second time too, and its file is the model", async () => {
+  const { nn, io, train } = nabla;
   const { run: trained, model, testSet } = (await run(programs[0]!, {}, ["run", "model", "testSet"])) as { run: nabla.train.Run<"accuracy">; model: nabla.nn.Sequential; testSet: data.Digits };
   expect(trained.history.length).toBe(5);
   expect(trained.last.validation!.accuracy).toBeGreaterThan(0.88);
   expect(trained.last.accuracy).toBeGreaterThan(0.88);
   expect(statSync("mnist.safetensors").size).toBeGreaterThan(4 * (784 * 256 + 256 * 10));
-  const { nn, io, train } = nabla;
+  await run(programs[0]!.replace("epochs: 5", "epochs: 1"), {}, ["run"]);
+  await io.save("mnist.safetensors", model);
   const again = nn.sequential(nn.flatten(), nn.dense(784, 256), nn.relu(), nn.dropout(0.2), nn.dense(256, 10));
   await io.load("mnist.safetensors", again);
   expect(await train.evaluate(again, testSet)).toEqual(await train.evaluate(model, testSet));
@@ -73,7 +75,8 @@ test("the tuner drives whole trainings: four at a time, some of them pruned, all
   }
   expect(study.best!.values![0]).toBeGreaterThan(0.8);
   await study.close();
-  const again = await tuner.loadStudy({ name: "mnist", storage: "sqlite:mnist.db" });
+  // A second time the study is there: its trials count.
+  const { study: again } = (await run(shortened, {}, ["study"])) as { study: tuner.Study };
   expect(again.trials().length).toBe(12);
   await again.close();
 });
