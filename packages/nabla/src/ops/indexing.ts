@@ -1,5 +1,5 @@
-// Rows by computed indices. gather clamps what is out of range and scatterAdd drops it,
-// so the gradient of a clamped row is dropped: an index out of range is a mistake, not a value to learn.
+// Rows by computed indices: gather clamps what is out of range and scatterAdd drops it, and so do their derivatives,
+// which are each the transpose of what they derive. In eager use tensor/indexing.ts refuses such indices.
 import { repeat, restoreAxes, scalarLike } from "./broadcast.ts";
 import { requireDType, requireShape, requireSigned } from "./check.ts";
 import type { DType } from "./dtype.ts";
@@ -47,7 +47,7 @@ export const gatherRule: Rule<"gather"> = {
     }
   },
   roundingError: correctlyRounded,
-  vjp: ({ inputs: [x, indices] }, cotangent) => [scatterAdd(indices!, cotangent, x!.shape[0]!), null],
+  vjp: ({ inputs: [x, indices] }, cotangent) => [scatterAdd(clamped(indices!, x!.shape[0]!), cotangent, x!.shape[0]!), null],
   jvp: ({ inputs }, [tangent]) => gather(tangent!, inputs[1]!),
   batch: (inputs, [batchedX, batchedIndices], _, size) => {
     const [x, indices] = inputs as readonly [GraphNode, GraphNode];
@@ -68,7 +68,7 @@ export const gatherRule: Rule<"gather"> = {
     gatherSample({ table: [3, 2], indices: [0], name: "no indices" }),
     gatherSample({ table: [0, 2], indices: [0], name: "empty" }),
     { inputs: [spread("float32", [3, 2], 0, 9), host("int32", [5], [2, 0, 2, 2, 1])], params: {}, name: "repeated rows" },
-    { inputs: [spread("float32", [3, 2], 0, 9), host("int32", [4], [-1, 3, 2147483647, -2147483648])], params: {}, name: "clamps", differentiable: false },
+    { inputs: [spread("float32", [3, 2], 0, 9), host("int32", [4], [-1, 3, 2147483647, -2147483648])], params: {}, name: "clamps" },
     ...(["float64", "int32", "uint8", "bool"] as const).map((dtype) => gatherSample({ table: [5, 3], indices: [4], dtype, name: dtype })),
   ],
   errors: [

@@ -1,7 +1,8 @@
 // Reading and adding by index: gather, scatter-add, one-hot, and what is chosen by position.
-// Indices are int32; gather clamps what is out of range, scatter-add drops it, one-hot leaves its row zero.
+// Indices are int32. One that is out of range and known is refused; inside a transform, and where it is computed in the same
+// program, gather clamps it, scatter-add drops it, and one-hot leaves its row zero.
 import * as ops from "../ops/build.ts";
-import { type DType, isFloating, promote } from "../ops/dtype.ts";
+import { type DType, hostArray, isFloating, promote } from "../ops/dtype.ts";
 import { DTypeError, ShapeError, ValueError } from "../errors/errors.ts";
 import type { GraphNode } from "../ops/graph.ts";
 import { formatShape, normaliseAxis, rowMajorStrides, sameShape, sizeOf } from "../ops/shape.ts";
@@ -10,6 +11,8 @@ import { equal, greaterEqual, lessEqual } from "./comparison.ts";
 import { ContractionMethods } from "./contraction.ts";
 import { broadcastTo, expandDims, transpose } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
+import { storageOf } from "./storage.ts";
+import { isTransforming } from "./trace.ts";
 import { nodeOf } from "./value.ts";
 
 function indexNode(operation: string, indices: GraphNode): GraphNode {
@@ -19,12 +22,26 @@ function indexNode(operation: string, indices: GraphNode): GraphNode {
   return cast(indices, "int32");
 }
 
+/** Refuses stored indices outside [0, size), unless a transform runs or reading would have to wait. */
+function requireInRange(operation: string, indices: GraphNode, size: number, axis: number): void {
+  if (indices.storage === undefined || isTransforming()) return;
+  const { device, buffer } = storageOf(indices);
+  if (!device.synchronous) return;
+  const values = hostArray(indices.dtype, sizeOf(indices.shape));
+  device.readSync(buffer, values);
+  const wrong = values.findIndex((index) => index < 0 || index >= size);
+  if (wrong >= 0) {
+    throw new ValueError(`${operation}: index ${values[wrong]} at position ${wrong} lies outside axis ${axis}, which has ${size} entries.`, `Use indices from 0 to ${size - 1}.`);
+  }
+}
+
 /** Entries of `x` along `axis`: [...before, ...indices.shape, ...after]. */
 export function take(x: GraphNode, indices: GraphNode, axis: number, operation: string = "take"): GraphNode {
   const rank = x.shape.length;
   const at = normaliseAxis(operation, axis, rank);
   const index = indexNode(operation, indices);
   if (x.shape[at] === 0) throw new ShapeError(`${operation}: axis ${axis} of ${formatShape(x.shape)} is empty.`, "There is nothing to take.");
+  requireInRange(operation, indices, x.shape[at]!, at);
   if (at === 0) return ops.gather(x, index);
   const others = Array.from({ length: rank }, (_, other) => other).filter((other) => other !== at);
   const gathered = ops.gather(transpose(x, [at, ...others]), index);
@@ -45,6 +62,7 @@ function takeAlongAxis(x: GraphNode, indices: GraphNode, axis: number): GraphNod
   const fits = index.shape.length === x.shape.length && index.shape.every((extent, other) => other === at || extent === x.shape[other]);
   if (!fits) throw new ShapeError(`takeAlongAxis: indices of shape ${formatShape(index.shape)} along axis ${axis} of ${formatShape(x.shape)}.`, "All other axes must be equal.");
   if (x.shape[at] === 0) throw new ShapeError(`takeAlongAxis: axis ${axis} of ${formatShape(x.shape)} is empty.`, "There is nothing to take.");
+  requireInRange("takeAlongAxis", indices, x.shape[at]!, at);
   const strides = rowMajorStrides(x.shape);
   const clamped = clip(index, 0, x.shape[at]! - 1);
   const position = x.shape.reduce<GraphNode>(
@@ -80,6 +98,7 @@ export function scatterAdd(x: GraphNode, indices: GraphNode, updates: GraphNode)
       `Updates must have shape ${formatShape(expected)}.`,
     );
   }
+  requireInRange("scatterAdd", indices, x.shape[0]!, 0);
   const dtype = promote(x.dtype, updates.dtype);
   // Bytes and truth values are counted in int32; bytes wrap as their sums do.
   const counted = dtype === "uint8" || dtype === "bool" ? "int32" : dtype;
@@ -98,7 +117,8 @@ export function oneHot(indices: GraphNode, classes: number, dtype: DType): Graph
 /** Methods of {@link Tensor} that read and add by computed indices. */
 export abstract class IndexingMethods extends ContractionMethods {
   /**
-   * Rows: [R, ...rest] with indices [...I] → [...I, ...rest]. Indices are clamped to the range.
+   * Rows: [R, ...rest] with indices [...I] → [...I, ...rest]. Throws {@link ValueError} on a known index outside [0, R); in a
+   * transform, or of computed indices, it is clamped.
    *
    * @example
    * tensor([[1], [2], [3]]).gather(tensor([2, 0], { dtype: "int32" })).toArray(); // [[3], [1]]
@@ -108,7 +128,7 @@ export abstract class IndexingMethods extends ContractionMethods {
   }
 
   /**
-   * Entries along `axis` (default 0) at int32 `indices`, clamped to the range.
+   * Entries along `axis` (default 0) at int32 `indices`; out of range as {@link gather}.
    *
    * @example
    * tensor([10, 20, 30]).take(tensor([2, 0], { dtype: "int32" })).toArray(); // [30, 10]
@@ -118,7 +138,7 @@ export abstract class IndexingMethods extends ContractionMethods {
   }
 
   /**
-   * Entries along `axis` (default the last), each line with indices of its own, clamped to the range: PyTorch's gather.
+   * Entries along `axis` (default the last), each line with indices of its own; out of range as {@link gather}: PyTorch's gather.
    *
    * @example
    * tensor([[1, 2], [3, 4]]).takeAlongAxis(tensor([[1], [0]], { dtype: "int32" })).toArray(); // [[2], [3]]
@@ -158,7 +178,8 @@ export abstract class IndexingMethods extends ContractionMethods {
   }
 
   /**
-   * This with updates[i] added to row indices[i]; repeated indices add up, those out of range are dropped.
+   * This with updates[i] added to row indices[i]; repeated indices add up. Throws {@link ValueError} on a known index out of range;
+   * in a transform, or of computed indices, it is dropped.
    *
    * @example
    * zeros([3]).scatterAdd(tensor([1, 1], { dtype: "int32" }), tensor([2, 3])).toArray(); // [0, 5, 0]
