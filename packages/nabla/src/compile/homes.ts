@@ -1,6 +1,6 @@
 // Homes: a stored value that is a piece of a padded or concatenated one lives inside it.
 // The kernel that computes the piece writes it there, and nothing is copied.
-import { type AnyNode, dependencies, type GraphNode } from "../ops/graph.ts";
+import { type AnyNode, type GraphNode, topologicalOrder } from "../ops/graph.ts";
 import type { NodeOfKind } from "../ops/kind.ts";
 import { byKind, kindOf } from "../ops/registry.ts";
 import { rowMajorStrides, type Shape } from "../ops/shape.ts";
@@ -70,7 +70,7 @@ export class Homes {
       const offset = begin.reduce((sum, start, axis) => sum + start * whole.strides[axis]!, whole.offset);
       const placed = overwrites ? undefined : settle(input, { ...whole, offset }, facts);
       if (placed === undefined || this.#homes.has(placed.node)) {
-        for (const node of readsOf(input, facts)) copied.add(node);
+        for (const node of topologicalOrder([input], facts.stored)) if (facts.stored.has(node)) copied.add(node);
         return;
       }
       this.#homes.set(placed.node, placed.home);
@@ -88,11 +88,10 @@ export class Homes {
   }
 
   /** Values that live in `container`, at any depth. */
-  *residents(container: GraphNode): Iterable<GraphNode> {
-    for (const member of this.#members.get(container) ?? []) {
-      yield member;
-      yield* this.residents(member);
-    }
+  residents(container: GraphNode): readonly GraphNode[] {
+    const inside = [...(this.#members.get(container) ?? [])];
+    for (const member of inside) inside.push(...(this.#members.get(member) ?? []));
+    return inside;
   }
 
   /** Whether piece `index` of a pad or concat is written by the kernel that computes it. */
@@ -100,7 +99,7 @@ export class Homes {
     return this.#inPlace.get(container)?.has(index) === true;
   }
 
-  /** Whether `after` is made of `before` without reading it, so that both may be written at the same time. */
+  /** Whether `before` is a piece of `after` that needs no copy: then one phase may write both. */
   isPart(before: GraphNode, after: GraphNode): boolean {
     return this.#members.get(after)?.has(before) === true && !this.#copied.get(after)!.has(before);
   }
@@ -157,25 +156,13 @@ function readsRows(node: GraphNode): boolean {
 /** Whether the kernel of `node`, or one that reads it, takes its elements to be row-major. */
 function needsContiguous(node: GraphNode, { consumers }: HomeFacts): boolean {
   if (writesRows(node)) return true;
-  const readWhole = (value: GraphNode): boolean => (consumers.get(value) ?? []).some((reader) => {
-    if (readsRows(reader) || (reader.op === "reshape" && !isAffineReshape(value.shape, reader.shape))) return true;
-    return isMovement(reader) && readWhole(reader);
-  });
-  return readWhole(node);
-}
-
-/** The stored values and leaves that `value` is computed from. */
-function readsOf(value: GraphNode, { stored, leaves }: HomeFacts): Set<GraphNode> {
-  const ends = new Set(leaves);
-  const reads = new Set<GraphNode>();
-  const seen = new Set<GraphNode>();
-  const stack = [value];
-  while (stack.length > 0) {
-    const node = stack.pop()!;
-    if (seen.has(node)) continue;
-    seen.add(node);
-    if (stored.has(node) || ends.has(node)) reads.add(node);
-    else stack.push(...dependencies(node));
+  // The value and its views.
+  const views = new Set([node]);
+  for (const view of views) {
+    for (const reader of consumers.get(view) ?? []) {
+      if (readsRows(reader) || (reader.op === "reshape" && !isAffineReshape(view.shape, reader.shape))) return true;
+      if (isMovement(reader)) views.add(reader);
+    }
   }
-  return reads;
+  return false;
 }

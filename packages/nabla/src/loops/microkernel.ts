@@ -20,7 +20,7 @@ export type LayoutB = "packed" | "rows";
 
 const known = new Map<string, IrFunction>();
 
-/** Makes each function once, so that a module which uses it in many places holds it once. */
+/** Makes each function once, so that a module which uses it in many places holds it once. `name` says all that the code depends on. */
 export function shared(name: string, make: (name: string) => IrFunction): IrFunction {
   let fn = known.get(name);
   if (fn === undefined) {
@@ -40,7 +40,7 @@ const unrolling = (rows: number, layoutA: LayoutA, tileRows: number): number =>
  */
 export function microKernel({ cell, lanes }: Precision, rows: number, vectors: number, layoutA: LayoutA, layoutB: LayoutB, tileRows: number): IrFunction {
   const unroll = unrolling(rows, layoutA, tileRows);
-  return shared(`gemm_${cell}_${rows}x${vectors * lanes}_${layoutA}_${layoutB}_${unroll}`, (name) => {
+  return shared(`gemm_${cell}x${lanes}_${rows}x${vectors * lanes}_${layoutA}_${layoutB}_${unroll}`, (name) => {
     const bytes = cellBytes[cell];
     const vectorBytes = bytes * lanes;
     const f = new FunctionBuilder(name);
@@ -107,7 +107,7 @@ export function microKernel({ cell, lanes }: Precision, rows: number, vectors: n
  * Parameters: a, b, c, cStride, kc, aStride, bStride (bytes between rows of A and C, and between columns of B).
  */
 export function dotKernel({ cell, lanes }: Precision, rows: number, columns: number): IrFunction {
-  return shared(`dot_${cell}_${rows}x${columns}`, (name) => {
+  return shared(`dot_${cell}x${lanes}_${rows}x${columns}`, (name) => {
     const bytes = cellBytes[cell];
     const vectorBytes = bytes * lanes;
     // Two chains for each sum hide the latency of the addition where registers allow.
@@ -169,7 +169,7 @@ export function dotKernel({ cell, lanes }: Precision, rows: number, columns: num
  * Parameters: tile, c, cStride (bytes), accumulate. For panels whose last vector passes the edge of C.
  */
 export function copyTile({ cell, lanes }: Precision, rows: number, columns: number, padded: number): IrFunction {
-  return shared(`tile_${cell}_${rows}x${columns}_of_${padded}`, (name) => {
+  return shared(`tile_${cell}x${lanes}_${rows}x${columns}_of_${padded}`, (name) => {
     const bytes = cellBytes[cell];
     const f = new FunctionBuilder(name);
     const tile = f.parameter("tile");

@@ -29,7 +29,7 @@ interface Strips {
  * Parameters: from, to, kc, count, laneStride, kStride (bytes). May write {@link packSlack} bytes past the end.
  */
 export function packStrips(precision: Precision, layout: StripLayout, width: number, padded: number): IrFunction {
-  return shared(`pack_${precision.cell}_${layout}_${width}_${padded}`, (name) => {
+  return shared(`pack_${precision.cell}x${precision.lanes}_${layout}_${width}_${padded}`, (name) => {
     const f = new FunctionBuilder(name);
     const [from, to, kc, count] = [f.parameter("from"), f.parameter("to"), f.parameter("kc"), f.parameter("count")];
     const strips: Strips = { f, precision, width, padded, from, to, kc, count, laneStride: f.parameter("laneStride"), kStride: f.parameter("kStride") };
